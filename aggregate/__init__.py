@@ -1,0 +1,1 @@
+"""MERGING and publishing: safe reading, coverage, the versioned dataset, frontiers, the page."""

@@ -1,0 +1,1 @@
+"""MEASURING through HTTP: prompts, load shapes, the client, metrics, validity checks."""

@@ -1,0 +1,125 @@
+"""The client's seam: prompts and a load go in, `RequestRecord`s come out. Any client that keeps it can serve.
+
+All `*_ns` stamps are CLOCK_MONOTONIC nanoseconds of this host; only their differences mean anything.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from matrix.facts import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from matrix.dialect import Dialect
+    from matrix.point import Load
+
+
+class RequestError(StrEnum):
+    """Why one request failed. Counted by kind; never retried inside a measurement."""
+
+    REFUSED = "refused"
+    RESET = "reset"
+    HTTP_STATUS = "http_status"
+    BAD_STREAM = "bad_stream"
+    TRUNCATED_STREAM = "truncated_stream"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+
+
+class Prompt(Fact):
+    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back."""
+
+    token_ids: tuple[int, ...]
+    output_tokens: int
+
+
+class RequestRecord(Fact):
+    """One request as the client saw it.
+
+    `sent_ns` is taken at `send()` on a connected socket; `first_ns`/`last_ns` are the first and last
+    content-bearing chunks; `end_ns` the last byte. Token counts are the server's `usage`, null if it sent none.
+    `chunk_ns` holds every content stamp until the metrics are computed; artifacts keep it for a sample only.
+    `text_digest` tells equal answers apart from different ones without keeping them.
+    """
+
+    index: int
+    asked_input_tokens: int
+    asked_output_tokens: int
+    sent_ns: int
+    end_ns: int
+    first_ns: int | None = None
+    last_ns: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    chunks: int = 0
+    worst_gap_ns: int = 0
+    chunk_ns: tuple[int, ...] = ()
+    text_digest: str = ""
+    error: RequestError | None = None
+    status: int | None = None
+    detail: str = ""
+
+
+class ClientHealth(Fact):
+    """What the client knows of its own lateness over one window; `matrix.result.ClientBudget` is made from it.
+
+    `stamp_delay_ns` are user-minus-kernel receive stamps, one per read; empty without kernel stamps.
+    """
+
+    kernel_stamps: bool
+    stamp_delay_ns: tuple[int, ...]
+    cpu_s: float
+    reads: int
+    reads_with_several_events: int
+    wall_clock_drift_s: float
+
+
+class Window(Fact):
+    """One finished load: every request that was sent, and the clock around them."""
+
+    start_ns: int
+    end_ns: int
+    records: tuple[RequestRecord, ...]
+    health: ClientHealth
+
+
+class Target(Fact):
+    """The server under load. `api_key_env` names the environment variable that holds a key, if any."""
+
+    host: str
+    port: int
+    model: str
+    dialect: Dialect
+    api_key_env: str | None = None
+
+
+class StopRule(Fact):
+    """No new request starts once `min_s` and `min_requests` are both reached, or at `max_s`; those in flight end.
+
+    A request in flight `request_timeout_s` after it was sent fails as `timeout`; when no in-flight request
+    has moved for `stall_s` all of them fail as `stalled`. `should_stop` is polled a few times a second.
+    """
+
+    min_s: float
+    max_s: float
+    min_requests: int
+    request_timeout_s: float = 1200.0
+    stall_s: float = 120.0
+
+
+class Client(Protocol):
+    """`benchmarks.client.run_load` is the one implementation."""
+
+    def __call__(
+        self,
+        target: Target,
+        prompts: Iterator[Prompt],
+        load: Load,
+        stop: StopRule,
+        on_progress: Callable[[int, float], None] | None = None,
+    ) -> Window:
+        """`on_progress(requests_done, elapsed_s)` is called a few times a second, outside the timed reads."""
+        ...

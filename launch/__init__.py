@@ -1,0 +1,1 @@
+"""STARTING a server and stopping it: engine adapters, backends, readiness, teardown."""

@@ -1,0 +1,26 @@
+"""What an engine's request API accepts and how it streams: the facts a client needs, nothing about launching."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Scalar = bool | int | float | str
+
+
+class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One engine's way of speaking OpenAI's completions API.
+
+    `exact_length` are body fields that make the server produce exactly `max_tokens` tokens;
+    `no_cache` are body fields that keep a prompt from being answered out of a prefix cache.
+    """
+
+    path: Literal["/v1/completions", "/v1/chat/completions"] = "/v1/completions"
+    prompt_token_ids: bool = True
+    exact_length: dict[str, Scalar] = {}
+    no_cache: dict[str, Scalar] = {}
+    usage_needs_stream_options: bool = True
+    health_path: str = "/health"
+    models_path: str = "/v1/models"
+    metrics_path: str | None = None

@@ -1,0 +1,56 @@
+"""The one error tree. Expected failures of a *point* are values (`matrix.words`), never exceptions.
+
+FleetError               exit 1: the user can fix it; the message says what was found, where, and what to do
+├── DataProblems         several problems in YAML data, all reported at once
+└── ArtifactRefused      bytes from a runner that we will not read
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class FleetError(Exception):
+    """Something the user can put right. `main()` prints it and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class ArtifactRefused(FleetError):
+    """An artifact's bytes break a rule of the reader; nothing of it was used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One thing wrong in a data file. `line` is 1-based; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message}" + (f"\n    fix: {self.remedy}" if self.remedy else "")
+
+
+class DataProblems(FleetError):
+    """All problems found in one pass over the data, in file and line order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the known name closest to `word`, else the list of known names."""
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(names) if names else "none is known here"

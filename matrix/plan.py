@@ -1,0 +1,78 @@
+"""The night's plan: which jobs and points run where, for how long, and what was left out. `plan.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from matrix.dialect import Dialect
+from matrix.facts import Fact, Id, Model
+from matrix.point import Layout, Point
+
+PLAN_SCHEMA = 1
+
+
+class Server(Fact):
+    """One server to start. `args` are the engine's own flags; host and port are added at launch.
+
+    `args_digest` is part of a series' identity: change a flag and a new history begins.
+    """
+
+    engine: Id
+    dialect: Dialect
+    model_id: Id
+    model: Model
+    gpu: Id
+    precision: str
+    layout: Layout
+    devices: int
+    image: str | None
+    args: tuple[str, ...]
+    args_digest: str
+
+
+class PlannedPoint(Fact):
+    """A point with its identity and the minutes it is expected to take (warm-up included)."""
+
+    id: str
+    key: str
+    point: Point
+    expected_minutes: float
+
+
+class Job(Fact):
+    """One server start and the points measured on it, in the order given."""
+
+    id: Id
+    label: Id
+    backend: Id
+    recipe: Id
+    recipe_digest: str
+    server: Server
+    points: tuple[PlannedPoint, ...]
+    expected_minutes: float
+
+
+class LeftOut(Fact):
+    """A point of the matrix that is not in this plan, and why."""
+
+    id: str
+    why: str
+
+
+class Plan(Fact):
+    """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution."""
+
+    schema_version: int = PLAN_SCHEMA
+    run_id: Id
+    night: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    seed: int
+    git_sha: str
+    jobs: tuple[Job, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def planned_points(plan: Plan) -> dict[str, tuple[Job, PlannedPoint]]:
+    """Every planned point by id, with its job."""
+    return {point.id: (job, point) for job in plan.jobs for point in job.points}

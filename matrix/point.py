@@ -1,0 +1,88 @@
+"""A point: one measurement, its readable id, and the key that is its identity."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from matrix.facts import Fact, RandomWorkload, Workload
+
+
+class Layout(Fact, omit_defaults=True):
+    """How a model is spread over devices. `ep` and `dp_attention` re-use the devices of the other axes."""
+
+    tp: int = 1
+    pp: int = 1
+    pcp: int = 1
+    dp: int = 1
+    ep: int = 1
+    dp_attention: bool = False
+
+
+class Concurrency(Fact, tag="concurrency", tag_field="kind"):
+    """Closed loop: `streams` requests in flight, each replaced as it ends."""
+
+    streams: int
+
+
+Load = Concurrency
+Isolation = Literal["none", "strict", "cluster"]
+
+
+class Point(Fact, omit_defaults=True):
+    """Everything that makes one measurement different from another.
+
+    Defaults are left out of the canonical JSON, so a field added later keeps every existing key.
+    """
+
+    recipe: str
+    layout_name: str
+    layout: Layout
+    workload_id: str
+    workload: Workload
+    load: Load
+    power_cap_w: int | None = None
+    isolation: Isolation = "none"
+
+
+def device_count(layout: Layout) -> int:
+    """Devices one server uses. The only place this is computed: per-device figures divide by it."""
+    return layout.tp * layout.pp * layout.pcp * layout.dp
+
+
+def layout_slug(layout: Layout) -> str:
+    """`tp8`, `tp4-dp2-ep8-dpa`: the axes that differ from 1, tensor parallelism always."""
+    parts = [f"tp{layout.tp}"]
+    for axis in ("pp", "pcp", "dp", "ep"):
+        size = getattr(layout, axis)
+        if size != 1:
+            parts.append(f"{axis}{size}")
+    if layout.dp_attention:
+        parts.append("dpa")
+    return "-".join(parts)
+
+
+def point_id(point: Point) -> str:
+    """The readable name of a point, unique within a fleet; e.g. `r.tp8.1k1k.c64`."""
+    parts = [point.recipe, point.layout_name, point.workload_id, f"c{point.load.streams}"]
+    if point.power_cap_w is not None:
+        parts.append(f"cap{point.power_cap_w}w")
+    if point.isolation != "none":
+        parts.append(point.isolation)
+    return ".".join(parts)
+
+
+def digest(value: object) -> str:
+    """sha256 (64 hex digits) of a value's canonical JSON: sorted keys, no spaces, defaults left out."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def point_key(point: Point) -> str:
+    """A point's identity. How long it is measured is policy, not identity, and is left out."""
+    workload = msgspec.structs.replace(point.workload, run_length=_NO_RUN_LENGTH, name="")
+    return digest(msgspec.structs.replace(point, workload=workload))
+
+
+_NO_RUN_LENGTH = RandomWorkload(name="", isl=1, osl=1).run_length

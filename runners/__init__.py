@@ -1,0 +1,1 @@
+"""One job ON a host: preflight, launch, measure, artifact, cleanup."""
