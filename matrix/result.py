@@ -20,7 +20,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Stats(Fact):
+class Stats(Fact, kw_only=True):
     """A distribution over requests (or over chunk gaps): order statistics in the unit its field name says."""
 
     mean: Amount
@@ -31,7 +31,7 @@ class Stats(Fact):
     n: Count
 
 
-class Metrics(Fact):
+class Metrics(Fact, kw_only=True):
     """One measurement's numbers. Throughput counts only requests that ended well.
 
     `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests.
@@ -56,7 +56,7 @@ class Metrics(Fact):
     total_tok_per_s_per_gpu: Amount
 
 
-class ClientBudget(Fact):
+class ClientBudget(Fact, kw_only=True):
     """How much of the numbers could be the client's own doing.
 
     `stamp_delay_s_*`: from the kernel's receive stamp to user space, what a client without kernel stamps would
@@ -74,7 +74,7 @@ class ClientBudget(Fact):
     clock_drift_share: float
 
 
-class Energy(Fact):
+class Energy(Fact, kw_only=True):
     """Board energy over the measurement window, all the server's devices together."""
 
     energy_j: Amount
@@ -82,7 +82,7 @@ class Energy(Fact):
     method: str
 
 
-class Quality(Fact):
+class Quality(Fact, kw_only=True):
     """Signs that the server computed what was asked. Null where not run, with `reason` saying why.
 
     `length_ratio` is output tokens received over asked for; `greedy_match` the share of greedy tokens that
@@ -94,7 +94,7 @@ class Quality(Fact):
     reason: Text = ""
 
 
-class Provenance(Fact):
+class Provenance(Fact, kw_only=True):
     """Where a number comes from: enough to find the run, and to tell which series it belongs to."""
 
     recipe_digest: str
@@ -109,7 +109,7 @@ class Provenance(Fact):
     server_start_s: Amount
 
 
-class PointResult(Fact):
+class PointResult(Fact, kw_only=True):
     """`outcome` null means the point was running when this was last written: a killed runner leaves that."""
 
     schema_version: int = RESULT_SCHEMA
