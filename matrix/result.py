@@ -129,3 +129,15 @@ class PointResult(Fact, kw_only=True):
     energy_reason: str = ""
     quality: Quality = Quality()
     provenance: Provenance
+
+
+class HostFacts(Fact, kw_only=True):
+    """The machine a job ran on, as its runner saw it. `driver` is null where there is no accelerator."""
+
+    name: Text
+    kernel: Text
+    cpu: Text
+    cores: Count
+    memory_bytes: Count
+    python: Text
+    driver: Text | None = None
