@@ -29,14 +29,14 @@ class RequestError(StrEnum):
     STALLED = "stalled"
 
 
-class Prompt(Fact, kw_only=True):
+class Prompt(Fact, frozen=True, kw_only=True):
     """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back."""
 
     token_ids: tuple[int, ...]
     output_tokens: int
 
 
-class RequestRecord(Fact, kw_only=True):
+class RequestRecord(Fact, frozen=True, kw_only=True):
     """One request as the client saw it.
 
     `sent_ns` is taken at `send()` on a connected socket; `first_ns`/`last_ns` are the first and last
@@ -63,7 +63,7 @@ class RequestRecord(Fact, kw_only=True):
     detail: str = ""
 
 
-class ClientHealth(Fact, kw_only=True):
+class ClientHealth(Fact, frozen=True, kw_only=True):
     """What the client knows of its own lateness over one window; `matrix.result.ClientBudget` is made from it.
 
     `stamp_delay_ns` are user-minus-kernel receive stamps, one per read; empty without kernel stamps.
@@ -77,7 +77,7 @@ class ClientHealth(Fact, kw_only=True):
     wall_clock_drift_s: float
 
 
-class Window(Fact, kw_only=True):
+class Window(Fact, frozen=True, kw_only=True):
     """One finished load: every request that was sent, and the clock around them."""
 
     start_ns: int
@@ -86,7 +86,7 @@ class Window(Fact, kw_only=True):
     health: ClientHealth
 
 
-class Target(Fact, kw_only=True):
+class Target(Fact, frozen=True, kw_only=True):
     """The server under load. `api_key_env` names the environment variable that holds a key, if any."""
 
     host: str
@@ -96,7 +96,7 @@ class Target(Fact, kw_only=True):
     api_key_env: str | None = None
 
 
-class StopRule(Fact, kw_only=True):
+class StopRule(Fact, frozen=True, kw_only=True):
     """No new request starts once `min_s` and `min_requests` are both reached, or at `max_s`; those in flight end.
 
     A request in flight `request_timeout_s` after it was sent fails as `timeout`; when no in-flight request

@@ -22,11 +22,11 @@ Device = Literal["cpu", "nvidia", "amd", "tpu", "trainium"]
 class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every record at a boundary: frozen, and an unknown key is an error.
 
-    msgspec does not hand `kw_only` down, so each record says it again.
+    msgspec does not hand `kw_only` down and type checkers do not hand `frozen` down: each record says both.
     """
 
 
-class PackageWeights(Fact, kw_only=True, tag="python-package", tag_field="kind"):
+class PackageWeights(Fact, frozen=True, kw_only=True, tag="python-package", tag_field="kind"):
     """Weights shipped inside an installed Python package: `path` is relative to the package."""
 
     package: str
@@ -34,14 +34,14 @@ class PackageWeights(Fact, kw_only=True, tag="python-package", tag_field="kind")
     path: str
 
 
-class HubWeights(Fact, kw_only=True, tag="hub", tag_field="kind"):
+class HubWeights(Fact, frozen=True, kw_only=True, tag="hub", tag_field="kind"):
     """Weights on a model hub. `revision` null means unpinned: it plans, and needs `--unpinned` to run."""
 
     repo: str
     revision: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
 
 
-class FileWeights(Fact, kw_only=True, tag="file", tag_field="kind"):
+class FileWeights(Fact, frozen=True, kw_only=True, tag="file", tag_field="kind"):
     """Weights in a file or folder of this machine (tests, private models)."""
 
     path: str
@@ -50,7 +50,7 @@ class FileWeights(Fact, kw_only=True, tag="file", tag_field="kind"):
 Weights = PackageWeights | HubWeights | FileWeights
 
 
-class Model(Fact, kw_only=True):
+class Model(Fact, frozen=True, kw_only=True):
     """`prompt_token_ids` is the half-open range of ordinary (non-special) token ids a random prompt may use."""
 
     name: str
@@ -62,7 +62,7 @@ class Model(Fact, kw_only=True):
     trust_remote_code: bool = False
 
 
-class Gpu(Fact, kw_only=True):
+class Gpu(Fact, frozen=True, kw_only=True):
     """One kind of accelerator (or a CPU host, which counts as one device)."""
 
     name: str
@@ -72,7 +72,7 @@ class Gpu(Fact, kw_only=True):
     source: str
 
 
-class Flag(Fact, kw_only=True):
+class Flag(Fact, frozen=True, kw_only=True):
     """One server flag a recipe may set. A flag that is not listed here cannot be set at all.
 
     `depends_on_concurrency`: `scale` takes the group's largest concurrency and may be shared by its points;
@@ -88,7 +88,7 @@ class Flag(Fact, kw_only=True):
     help: str = ""
 
 
-class LayoutFlags(Fact, kw_only=True):
+class LayoutFlags(Fact, frozen=True, kw_only=True):
     """How an engine spells the sizes of a layout; null where it has no such flag."""
 
     tp: str | None = None
@@ -99,7 +99,7 @@ class LayoutFlags(Fact, kw_only=True):
     dp_attention: str | None = None
 
 
-class FleetFlags(Fact, kw_only=True):
+class FleetFlags(Fact, frozen=True, kw_only=True):
     """Flags the fleet sets from the group itself, never the recipe: the longest request it must hold.
 
     `context` is tokens per request; `context_total` is tokens over all slots (context x largest concurrency).
@@ -109,7 +109,7 @@ class FleetFlags(Fact, kw_only=True):
     context_total: str | None = None
 
 
-class Engine(Fact, kw_only=True):
+class Engine(Fact, frozen=True, kw_only=True):
     """An inference server: its flags, how it spells a layout, and what its request API accepts."""
 
     name: str
@@ -122,7 +122,7 @@ class Engine(Fact, kw_only=True):
     start_minutes: Seconds = 5.0
 
 
-class RunLength(Fact, kw_only=True):
+class RunLength(Fact, frozen=True, kw_only=True):
     """When a measurement may stop. Set by the fleet per workload, never by a recipe.
 
     It ends at the first request boundary where both minima are reached, or at `max_s`.
@@ -134,7 +134,7 @@ class RunLength(Fact, kw_only=True):
     warmup_requests_per_stream: Positive = 1
 
 
-class RandomWorkload(Fact, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
+class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
     """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included."""
 
     name: str
@@ -149,7 +149,7 @@ Workload = RandomWorkload
 Step = tuple[Positive, Scalar]
 
 
-class Steps(Fact, kw_only=True):
+class Steps(Fact, frozen=True, kw_only=True):
     """A value by concurrency: the first step whose bound is >= the concurrency, as `[[16, 256], [1024, 512]]`."""
 
     steps: tuple[Step, ...]
@@ -158,7 +158,7 @@ class Steps(Fact, kw_only=True):
 FlagValue = Scalar | Steps
 
 
-class RecipeLayout(Fact, kw_only=True):
+class RecipeLayout(Fact, frozen=True, kw_only=True):
     """One server configuration of a recipe and the points wanted from it."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,24}$")] | None = None
@@ -173,7 +173,7 @@ class RecipeLayout(Fact, kw_only=True):
     flags: dict[str, FlagValue] = {}
 
 
-class Recipe(Fact, kw_only=True):
+class Recipe(Fact, frozen=True, kw_only=True):
     """A vendor's tuned server: engine, image, flags, layouts. It cannot carry code, paths or expressions."""
 
     model: Id
@@ -186,7 +186,7 @@ class Recipe(Fact, kw_only=True):
     source: str
 
 
-class Host(Fact, kw_only=True):
+class Host(Fact, frozen=True, kw_only=True):
     """A machine (or a pool of equal machines) that takes jobs by runner label."""
 
     label: Id

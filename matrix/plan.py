@@ -13,7 +13,7 @@ from matrix.point import Layout, Point
 PLAN_SCHEMA = 1
 
 
-class Server(Fact, kw_only=True):
+class Server(Fact, frozen=True, kw_only=True):
     """One server to start. `args` are the engine's own flags; host and port are added at launch.
 
     `args_digest` is part of a series' identity: change a flag and a new history begins.
@@ -32,7 +32,7 @@ class Server(Fact, kw_only=True):
     args_digest: str
 
 
-class PlannedPoint(Fact, kw_only=True):
+class PlannedPoint(Fact, frozen=True, kw_only=True):
     """A point with its identity and the minutes it is expected to take (warm-up included)."""
 
     id: str
@@ -41,7 +41,7 @@ class PlannedPoint(Fact, kw_only=True):
     expected_minutes: float
 
 
-class Job(Fact, kw_only=True):
+class Job(Fact, frozen=True, kw_only=True):
     """One server start and the points measured on it, in the order given."""
 
     id: Id
@@ -54,14 +54,14 @@ class Job(Fact, kw_only=True):
     expected_minutes: float
 
 
-class LeftOut(Fact, kw_only=True):
+class LeftOut(Fact, frozen=True, kw_only=True):
     """A point of the matrix that is not in this plan, and why."""
 
     id: str
     why: str
 
 
-class Plan(Fact, kw_only=True):
+class Plan(Fact, frozen=True, kw_only=True):
     """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution."""
 
     schema_version: int = PLAN_SCHEMA

@@ -10,7 +10,7 @@ import msgspec
 from matrix.facts import Fact, RandomWorkload, Workload
 
 
-class Layout(Fact, kw_only=True, omit_defaults=True):
+class Layout(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """How a model is spread over devices. `ep` and `dp_attention` re-use the devices of the other axes."""
 
     tp: int = 1
@@ -21,7 +21,7 @@ class Layout(Fact, kw_only=True, omit_defaults=True):
     dp_attention: bool = False
 
 
-class Concurrency(Fact, kw_only=True, tag="concurrency", tag_field="kind"):
+class Concurrency(Fact, frozen=True, kw_only=True, tag="concurrency", tag_field="kind"):
     """Closed loop: `streams` requests in flight, each replaced as it ends."""
 
     streams: int
@@ -31,7 +31,7 @@ Load = Concurrency
 Isolation = Literal["none", "strict", "cluster"]
 
 
-class Point(Fact, kw_only=True, omit_defaults=True):
+class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that makes one measurement different from another.
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same

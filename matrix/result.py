@@ -20,7 +20,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Stats(Fact, kw_only=True):
+class Stats(Fact, frozen=True, kw_only=True):
     """A distribution over requests (or over chunk gaps): order statistics in the unit its field name says."""
 
     mean: Amount
@@ -31,7 +31,7 @@ class Stats(Fact, kw_only=True):
     n: Count
 
 
-class Metrics(Fact, kw_only=True):
+class Metrics(Fact, frozen=True, kw_only=True):
     """One measurement's numbers. Throughput counts only requests that ended well.
 
     `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests.
@@ -56,7 +56,7 @@ class Metrics(Fact, kw_only=True):
     total_tok_per_s_per_gpu: Amount
 
 
-class ClientBudget(Fact, kw_only=True):
+class ClientBudget(Fact, frozen=True, kw_only=True):
     """How much of the numbers could be the client's own doing.
 
     `stamp_delay_s_*`: from the kernel's receive stamp to user space, what a client without kernel stamps would
@@ -74,7 +74,7 @@ class ClientBudget(Fact, kw_only=True):
     clock_drift_share: float
 
 
-class Energy(Fact, kw_only=True):
+class Energy(Fact, frozen=True, kw_only=True):
     """Board energy over the measurement window, all the server's devices together."""
 
     energy_j: Amount
@@ -82,7 +82,7 @@ class Energy(Fact, kw_only=True):
     method: str
 
 
-class Quality(Fact, kw_only=True):
+class Quality(Fact, frozen=True, kw_only=True):
     """Signs that the server computed what was asked. Null where not run, with `reason` saying why.
 
     `length_ratio` is output tokens received over asked for; `greedy_match` the share of greedy tokens that
@@ -94,7 +94,7 @@ class Quality(Fact, kw_only=True):
     reason: Text = ""
 
 
-class Provenance(Fact, kw_only=True):
+class Provenance(Fact, frozen=True, kw_only=True):
     """Where a number comes from: enough to find the run, and to tell which series it belongs to."""
 
     recipe_digest: str
@@ -109,7 +109,7 @@ class Provenance(Fact, kw_only=True):
     server_start_s: Amount
 
 
-class PointResult(Fact, kw_only=True):
+class PointResult(Fact, frozen=True, kw_only=True):
     """`outcome` null means the point was running when this was last written: a killed runner leaves that."""
 
     schema_version: int = RESULT_SCHEMA
@@ -131,7 +131,7 @@ class PointResult(Fact, kw_only=True):
     provenance: Provenance
 
 
-class HostFacts(Fact, kw_only=True):
+class HostFacts(Fact, frozen=True, kw_only=True):
     """The machine a job ran on, as its runner saw it. `driver` is null where there is no accelerator."""
 
     name: Text

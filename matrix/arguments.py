@@ -1,0 +1,141 @@
+"""Rendering a server's own arguments from typed flags. Pure; host, port and the model's path are added at launch.
+
+A recipe can only set a flag its engine lists, to a value of the listed type: what comes out is always
+`--flag value` pairs (or a lone `--flag` for a switch), whatever text a recipe holds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matrix.errors import nearest
+from matrix.facts import Engine, Flag, FlagValue, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matrix.dialect import Scalar
+    from matrix.point import Layout
+
+CONTEXT_MARGIN_TOKENS = 64
+"""Room beside ISL + OSL for what a server adds to a prompt (BOS, a template)."""
+
+LARGEST = "concurrency"
+"""The word a recipe writes as the value of a `scale` flag."""
+
+_TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:,=+-]{0,199}")
+_OPEN = "*"  # stands for a value that is only known once the group is complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a group of points asks of its one server."""
+
+    largest_concurrency: int
+    context_tokens: int
+
+
+def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] | None:
+    """What is wrong with setting `name` to `value`, and the remedy; None when it is fine."""
+    flag = engine.flags.get(name)
+    if flag is None:
+        return f"unknown flag {name!r} for {engine.name}", nearest(name, engine.flags)
+    if value == LARGEST:
+        if flag.depends_on_concurrency == "scale":
+            return None
+        return f"flag {name!r} cannot follow the concurrency", "write a number, or `steps`"
+    if isinstance(value, Steps):
+        return _steps_error(flag, name, value)
+    wrong = _scalar_error(flag, value)
+    return (f"flag {name!r}: {wrong}", flag.help or "see the engine's file") if wrong else None
+
+
+def _steps_error(flag: Flag, name: str, value: Steps) -> tuple[str, str] | None:
+    if flag.depends_on_concurrency is None:
+        return f"flag {name!r} does not depend on concurrency", "write one value"
+    bounds = [bound for bound, _ in value.steps]
+    if not bounds or bounds != sorted(set(bounds)):
+        return f"flag {name!r}: the steps' bounds do not rise", "write `steps: [[16, 256], [1024, 512]]`"
+    for _, scalar in value.steps:
+        if wrong := _scalar_error(flag, scalar):
+            return f"flag {name!r}: {wrong}", flag.help or "see the engine's file"
+    return None
+
+
+def _scalar_error(flag: Flag, value: Scalar) -> str | None:
+    if flag.type in ("bool", "switch"):
+        return None if isinstance(value, bool) else f"{value!r} is not true or false"
+    if flag.type == "str":
+        return _text_error(flag, value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or (flag.type == "int" and not isinstance(value, int)):
+        return f"{value!r} is not {'a whole number' if flag.type == 'int' else 'a number'}"
+    assert not isinstance(value, str)
+    if flag.min is not None and value < flag.min:
+        return f"{value} is below {flag.min:g}"
+    if flag.max is not None and value > flag.max:
+        return f"{value} is above {flag.max:g}"
+    return None
+
+
+def _text_error(flag: Flag, value: Scalar) -> str | None:
+    if not isinstance(value, str):
+        return f"{value!r} is not text: quote it"
+    if flag.choices:
+        return None if value in flag.choices else f"{value!r}: {nearest(value, flag.choices)}"
+    if not _TEXT.fullmatch(value):
+        return f"{value!r} has characters a flag value may not have (letters, digits and ._:,=+- only)"
+    return None
+
+
+def render(
+    engine: Engine, layout: Layout, flags: Mapping[str, FlagValue], concurrency: int, needs: Needs | None
+) -> tuple[str, ...]:
+    """Arguments for a server that serves a point of this concurrency.
+
+    Without `needs`, values that depend on the whole group stand open: two points may share a server exactly
+    when these open arguments are equal. Flags come sorted by name, so equal servers have equal tuples.
+    """
+    values: dict[str, Scalar] = {}
+    for name, value in flags.items():
+        values[name] = _at(value, concurrency, needs)
+    _add_layout(values, engine, layout)
+    _add_fleet(values, engine, needs)
+    return tuple(part for name in sorted(values) for part in _pair(engine, name, values[name]))
+
+
+def _at(value: FlagValue, concurrency: int, needs: Needs | None) -> Scalar:
+    if isinstance(value, Steps):
+        return next((scalar for bound, scalar in value.steps if concurrency <= bound), value.steps[-1][1])
+    if value == LARGEST:
+        return needs.largest_concurrency if needs else _OPEN
+    return value
+
+
+def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> None:
+    spelled = engine.layout_flags
+    for axis in ("tp", "pp", "pcp", "dp", "ep"):
+        name = getattr(spelled, axis)
+        if name is not None:
+            values[name] = getattr(layout, axis)
+    if spelled.dp_attention is not None and layout.dp_attention:
+        values[spelled.dp_attention] = True
+
+
+def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:
+    spelled = engine.fleet_flags
+    if spelled.context is not None:
+        values[spelled.context] = needs.context_tokens if needs else _OPEN
+    if spelled.context_total is not None:
+        values[spelled.context_total] = needs.context_tokens * needs.largest_concurrency if needs else _OPEN
+
+
+def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:
+    flag = engine.flags.get(name)
+    if flag is not None and flag.type == "switch":
+        return (f"--{name}",) if value is True else ()
+    if isinstance(value, bool):
+        return (f"--{name}", "true" if value else "false") if flag is not None else (f"--{name}",)
+    return (f"--{name}", str(value))

@@ -1,0 +1,69 @@
+"""Expansion: recipes x layouts x workloads x concurrencies -> points, and what was dropped with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matrix.arguments import CONTEXT_MARGIN_TOKENS
+from matrix.facts import Fact, RecipeLayout
+from matrix.point import Concurrency, Layout, Point, layout_slug, point_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matrix.facts import Recipe
+    from matrix.fleet import Fleet
+
+
+class Dropped(Fact, frozen=True, kw_only=True):
+    """A combination a recipe asks for that cannot be measured."""
+
+    id: str
+    why: str
+
+
+def expand(fleet: Fleet) -> Iterator[Point | Dropped]:
+    """Every point of every recipe, in the order of the files. Lazy: nothing is held."""
+    for recipe_id, recipe in fleet.recipes.items():
+        for layout in recipe.layouts:
+            for point in _points(fleet, recipe_id, layout):
+                yield _drop_if_impossible(fleet, recipe, point)
+
+
+def layout_of(layout: RecipeLayout) -> Layout:
+    """The sizes of a recipe's layout, without what it asks to measure."""
+    return Layout(
+        tp=layout.tp, pp=layout.pp, pcp=layout.pcp, dp=layout.dp, ep=layout.ep, dp_attention=layout.dp_attention
+    )
+
+
+def layout_name(layout: RecipeLayout) -> str:
+    """Its given name, else the slug of its sizes."""
+    return layout.name or layout_slug(layout_of(layout))
+
+
+def _points(fleet: Fleet, recipe_id: str, layout: RecipeLayout) -> Iterator[Point]:
+    for workload_id in layout.workloads:
+        for streams in layout.concurrency_of(workload_id):
+            yield Point(
+                recipe=recipe_id,
+                layout_name=layout_name(layout),
+                layout=layout_of(layout),
+                workload_id=workload_id,
+                workload=fleet.workloads[workload_id],
+                load=Concurrency(streams=streams),
+            )
+
+
+def _drop_if_impossible(fleet: Fleet, recipe: Recipe, point: Point) -> Point | Dropped:
+    model = fleet.models[recipe.model]
+    tokens = context_tokens(point)
+    if model.max_context is not None and tokens > model.max_context:
+        why = f"needs a context of {tokens} tokens; {recipe.model} holds {model.max_context}"
+        return Dropped(id=point_id(point), why=why)
+    return point
+
+
+def context_tokens(point: Point) -> int:
+    """The longest request of a point, with room for what a server adds to a prompt."""
+    return point.workload.isl + point.workload.osl + CONTEXT_MARGIN_TOKENS

@@ -1,0 +1,197 @@
+"""Loading the fleet: the folder of YAML facts, read once into frozen records, with every problem named at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from matrix.errors import DataProblems, Problem, nearest
+from matrix.facts import Engine, Fact, Gpu, Host, Model, RandomWorkload, Recipe
+from matrix.yamlfile import Document, Value, Where, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA = Path(__file__).parent / "data"
+ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,119}")
+
+FactT = TypeVar("FactT", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """All facts by id. `where` finds the file and line of a recipe for messages."""
+
+    models: Mapping[str, Model]
+    gpus: Mapping[str, Gpu]
+    engines: Mapping[str, Engine]
+    workloads: Mapping[str, RandomWorkload]
+    hosts: Mapping[str, Host]
+    recipes: Mapping[str, Recipe]
+    documents: Mapping[str, Document]
+
+    def problem(self, recipe: str, where: Where, message: str, remedy: str = "") -> Problem:
+        """A problem at `where` (a path inside the recipe) in the file the recipe came from."""
+        document = self.documents[recipe]
+        line = document.line((recipe, *where))
+        return Problem(file=document.file, line=line, message=f"recipe {recipe}: {message}", remedy=remedy)
+
+
+def load_fleet(root: Path = DATA) -> Fleet:
+    """Read every `*.yaml` under `root/<kind>/`. Raises `DataProblems` with all that is wrong in shape.
+
+    Whether the facts agree with one another is `matrix.check.check`'s question.
+    """
+    if not root.is_dir():
+        raise DataProblems([Problem(file=str(root), line=0, message="is not a folder of fleet data")])
+    reader = _Reader(root)
+    fleet = Fleet(
+        models=reader.read("models", Model),
+        gpus=reader.read("gpus", Gpu),
+        engines=reader.read("engines", Engine),
+        workloads=reader.read("workloads", RandomWorkload),
+        hosts=reader.read("hosts", Host),
+        recipes=reader.read("recipes", Recipe),
+        documents=reader.documents,
+    )
+    if reader.problems:
+        raise DataProblems(reader.problems)
+    return fleet
+
+
+class _Reader:
+    """Reads kinds of files one after the other, collecting problems instead of stopping at the first."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.documents: dict[str, Document] = {}  # recipe id -> its file
+
+    def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
+        records: dict[str, FactT] = {}
+        origin: dict[str, str] = {}
+        for path in sorted((self.root / folder).rglob("*.yaml")):
+            for document, key, value in self._entries(path):
+                line = document.line((key,))
+                if key in origin:
+                    message = f"{key!r} is also in {origin[key]}"
+                    self.problems.append(Problem(file=document.file, line=line, message=message, remedy="rename one"))
+                    continue
+                origin[key] = f"{document.file}:{line}"
+                if kind is Recipe:
+                    self.documents[key] = document
+                try:
+                    records[key] = _record(document, key, value, kind)
+                except DataProblems as error:
+                    self.problems.extend(error.problems)
+        return records
+
+    def _entries(self, path: Path) -> list[tuple[Document, str, Value]]:
+        try:
+            document = read_yaml(path, shown_as=_shown(path))
+            return [(document, key, value) for key, value in _mapping(document).items()]
+        except DataProblems as error:
+            self.problems.extend(error.problems)
+            return []
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working folder where possible: that is what a person can click on."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _mapping(document: Document) -> dict[str, Value]:
+    if not isinstance(document.value, dict):
+        message = "must hold a mapping of ids to records"
+        raise DataProblems([Problem(file=document.file, line=1, message=message, remedy="begin with `my-id:`")])
+    bad = [key for key in document.value if not ID.fullmatch(key)]
+    if bad:
+        message = f"{bad[0]!r} is not an id"
+        remedy = "ids are lowercase letters, digits, '.' and '-', at most 120 characters"
+        line = document.line((bad[0],))
+        raise DataProblems([Problem(file=document.file, line=line, message=message, remedy=remedy)])
+    return document.value
+
+
+def _record(document: Document, key: str, value: Value, kind: type[FactT]) -> FactT:
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise DataProblems([_explain(document, key, kind, str(error))]) from None
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
+_REQUIRED = re.compile(r"missing required field `(?P<name>[^`]*)`")
+_NOT_TEXT = re.compile(r"Expected `str.*`, got `(int|float|bool|null)`")
+
+
+def _explain(document: Document, key: str, kind: type[Fact], error: str) -> Problem:
+    """msgspec's message in our words, with the line it is about and a remedy."""
+    match = _AT.match(error)
+    what, path = (match["what"], match["path"] or "$") if match else (error, "$")
+    where = _where(key, path)
+    remedy = ""
+    if unknown := _UNKNOWN.search(what):
+        name = unknown["name"]
+        where = (*where, name)
+        what = f"unknown key {name!r}"
+        remedy = nearest(name, known_keys(kind, path))
+    elif missing := _REQUIRED.search(what):
+        what = f"the key {missing['name']!r} is missing"
+        remedy = f"add `{missing['name']}: ...`"
+    elif _NOT_TEXT.search(what):
+        remedy = "quote it: this value is text"
+    shown = path.removeprefix("$").lstrip(".")
+    message = f"{key}: {what}" + (f" (in {shown})" if shown else "")
+    return Problem(file=document.file, line=document.line(where), message=message, remedy=remedy)
+
+
+def _where(key: str, path: str) -> Where:
+    """msgspec's `$.layouts[0].flags` as our path. It hides dict keys as `[...]`; there we stop."""
+    where: list[str | int] = [key]
+    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
+        if index == "...":
+            break
+        where.append(name or int(index))
+    return tuple(where)
+
+
+def known_keys(kind: type[Fact], path: str) -> set[str]:
+    """The keys a record at `path` inside `kind` may have (union members together)."""
+    types: list[object] = [msgspec.inspect.type_info(kind)]
+    for name, _index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
+        types = _step(types, name)
+    return {
+        field.encode_name
+        for info in _flat(types)
+        if isinstance(info, msgspec.inspect.StructType)
+        for field in info.fields
+    }
+
+
+def _flat(types: list[object]) -> list[object]:
+    flat: list[object] = []
+    for info in types:
+        flat += _flat(list(info.types)) if isinstance(info, msgspec.inspect.UnionType) else [info]
+    return flat
+
+
+def _step(types: list[object], name: str) -> list[object]:
+    """The types one step down: into the named field, or into a container's items when `name` is empty."""
+    found: list[object] = []
+    for info in _flat(types):
+        if name and isinstance(info, msgspec.inspect.StructType):
+            found += [field.type for field in info.fields if field.encode_name == name]
+        elif isinstance(info, msgspec.inspect.DictType):
+            found.append(info.value_type)
+        elif isinstance(info, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
+            found.append(info.item_type)
+    return found
