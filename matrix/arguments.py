@@ -69,10 +69,8 @@ def _scalar_error(flag: Flag, value: Scalar) -> str | None:
         return None if isinstance(value, bool) else f"{value!r} is not true or false"
     if flag.type == "str":
         return _text_error(flag, value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or (flag.type == "int" and not isinstance(value, int)):
+    if isinstance(value, bool | str) or (flag.type == "int" and not isinstance(value, int)):
         return f"{value!r} is not {'a whole number' if flag.type == 'int' else 'a number'}"
-    assert not isinstance(value, str)
     if flag.min is not None and value < flag.min:
         return f"{value} is below {flag.min:g}"
     if flag.max is not None and value > flag.max:

@@ -43,8 +43,8 @@ def layout_name(layout: RecipeLayout) -> str:
 
 
 def _points(fleet: Fleet, recipe_id: str, layout: RecipeLayout) -> Iterator[Point]:
-    for workload_id in layout.workloads:
-        for streams in layout.concurrency_of(workload_id):
+    for workload_id, concurrencies in layout.points.items():
+        for streams in concurrencies:
             yield Point(
                 recipe=recipe_id,
                 layout_name=layout_name(layout),

@@ -159,7 +159,7 @@ FlagValue = Scalar | Steps
 
 
 class RecipeLayout(Fact, frozen=True, kw_only=True):
-    """One server configuration of a recipe and the points wanted from it."""
+    """One server configuration of a recipe. `points` are the concurrencies wanted of each workload."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,24}$")] | None = None
     tp: Positive = 1
@@ -168,8 +168,7 @@ class RecipeLayout(Fact, frozen=True, kw_only=True):
     dp: Positive = 1
     ep: Positive = 1
     dp_attention: bool = False
-    workloads: tuple[Id, ...]
-    concurrency: tuple[Positive, ...]
+    points: dict[Id, tuple[Positive, ...]]
     flags: dict[str, FlagValue] = {}
 
 

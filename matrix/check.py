@@ -1,0 +1,98 @@
+"""`inferfleet check`: do the facts agree with one another? Every disagreement, each with file, line and remedy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from matrix.arguments import flag_error
+from matrix.errors import nearest
+from matrix.expand import layout_name, layout_of
+from matrix.point import device_count
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from matrix.errors import Problem
+    from matrix.facts import FlagValue, Recipe
+    from matrix.fleet import Fleet
+    from matrix.yamlfile import Where
+
+
+def check(fleet: Fleet) -> list[Problem]:
+    """All problems of a fleet that loaded; an empty list means it can be planned."""
+    problems: list[Problem] = []
+    for recipe_id, recipe in fleet.recipes.items():
+        problems.extend(_recipe(fleet, recipe_id, recipe))
+    return sorted(problems)
+
+
+def _recipe(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
+    unknown = list(_references(fleet, recipe_id, recipe))
+    yield from unknown
+    if not recipe.source.strip():
+        yield fleet.problem(recipe_id, ("source",), "has no source", "say where these settings come from")
+    yield from _layouts(fleet, recipe_id, recipe)
+    if not unknown:
+        yield from _devices(fleet, recipe_id, recipe)
+        yield from _all_flags(fleet, recipe_id, recipe)
+
+
+def _references(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
+    known: tuple[tuple[str, str, Collection[str]], ...] = (
+        ("model", recipe.model, fleet.models),
+        ("gpu", recipe.gpu, fleet.gpus),
+        ("engine", recipe.engine, fleet.engines),
+    )
+    for key, value, ids in known:
+        if value not in ids:
+            yield fleet.problem(recipe_id, (key,), f"unknown {key} {value!r}", nearest(value, ids))
+
+
+def _layouts(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
+    if not recipe.layouts:
+        yield fleet.problem(recipe_id, ("layouts",), "has no layouts, so it measures nothing", "add one")
+    names = Counter(layout_name(layout) for layout in recipe.layouts)
+    for index, layout in enumerate(recipe.layouts):
+        where: Where = ("layouts", index)
+        name = layout_name(layout)
+        if names[name] > 1:
+            yield fleet.problem(recipe_id, where, f"two layouts are called {name!r}", "give one a `name:`")
+        if not layout.points:
+            yield fleet.problem(recipe_id, where, f"layout {name} has no points", "add `points: {1k1k: [4, 16]}`")
+        for workload, concurrencies in layout.points.items():
+            at = (*where, "points", workload)
+            if workload not in fleet.workloads:
+                remedy = nearest(workload, fleet.workloads)
+                yield fleet.problem(recipe_id, at, f"unknown workload {workload!r}", remedy)
+            if not concurrencies or len(set(concurrencies)) != len(concurrencies):
+                yield fleet.problem(recipe_id, at, "concurrencies are missing or repeated", "list each once")
+
+
+def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
+    engine, device = fleet.engines[recipe.engine], fleet.gpus[recipe.gpu].device
+    if device not in engine.devices:
+        message = f"{recipe.engine} does not run on {device} devices"
+        yield fleet.problem(recipe_id, ("engine",), message, "it runs on: " + ", ".join(engine.devices))
+    for index, layout in enumerate(recipe.layouts):
+        devices = device_count(layout_of(layout))
+        spelled = engine.layout_flags
+        for axis in ("tp", "pp", "pcp", "dp", "ep"):
+            size = getattr(layout, axis)
+            if size > 1 and getattr(spelled, axis) is None:
+                message = f"{recipe.engine} has no flag for {axis}={size} ({devices} devices)"
+                yield fleet.problem(recipe_id, ("layouts", index, axis), message, "remove it or use another engine")
+
+
+def _all_flags(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
+    yield from _flags(fleet, recipe_id, recipe.flags, ("flags",))
+    for index, layout in enumerate(recipe.layouts):
+        yield from _flags(fleet, recipe_id, layout.flags, ("layouts", index, "flags"))
+
+
+def _flags(fleet: Fleet, recipe_id: str, flags: dict[str, FlagValue], where: Where) -> Iterator[Problem]:
+    engine = fleet.engines[fleet.recipes[recipe_id].engine]
+    for name, value in flags.items():
+        if wrong := flag_error(engine, name, value):
+            message, remedy = wrong
+            yield fleet.problem(recipe_id, (*where, name), message, remedy)

@@ -1,0 +1,132 @@
+"""From the fleet to a plan: which server groups a host runs tonight, in which order, on which seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matrix.check import check
+from matrix.errors import DataProblems, FleetError, nearest
+from matrix.expand import Dropped, expand
+from matrix.group import ServerGroup, group
+from matrix.plan import Job, LeftOut, Plan, PlannedPoint, Server
+from matrix.point import Point, device_count, digest, point_id, point_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matrix.facts import Host
+    from matrix.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """What makes one execution of the plan different from the next."""
+
+    run_id: str
+    date: str
+    seed: int
+    git_sha: str
+
+
+def build_plan(fleet: Fleet, host_id: str, night: Night, recipes: tuple[str, ...] = ()) -> Plan:
+    """All server groups whose recipes ask for the GPU of `host_id`; `recipes` narrows it to those named.
+
+    Raises `DataProblems` when the fleet does not check, `FleetError` for an unknown host or recipe.
+    """
+    if problems := check(fleet):
+        raise DataProblems(problems)
+    _require("host", host_id, fleet.hosts)
+    for recipe in recipes:
+        _require("recipe", recipe, fleet.recipes)
+    points: list[Point] = []
+    left_out: list[LeftOut] = []
+    for item in expand(fleet):
+        if isinstance(item, Dropped):
+            left_out.append(LeftOut(id=item.id, why=item.why))
+        elif why := _not_here(fleet, host_id, item, recipes):
+            left_out.append(LeftOut(id=point_id(item), why=why))
+        else:
+            points.append(item)
+    jobs = tuple(_job(fleet, fleet.hosts[host_id], found, night) for found in group(fleet, points))
+    return Plan(
+        run_id=night.run_id,
+        night=night.date,
+        seed=night.seed,
+        git_sha=night.git_sha,
+        jobs=jobs,
+        left_out=tuple(left_out),
+    )
+
+
+def _require(kind: str, name: str, known: Mapping[str, object]) -> None:
+    if name not in known:
+        raise FleetError(f"there is no {kind} {name!r}: {nearest(name, known)}")
+
+
+def _not_here(fleet: Fleet, host_id: str, point: Point, recipes: tuple[str, ...]) -> str | None:
+    """Why a point is not planned on this host; None when it is."""
+    host, gpu = fleet.hosts[host_id], fleet.recipes[point.recipe].gpu
+    if gpu != host.gpu:
+        return f"needs {gpu}; host {host_id} has {host.gpu}"
+    if device_count(point.layout) > host.devices:
+        return f"needs {device_count(point.layout)} devices; host {host_id} has {host.devices}"
+    if recipes and point.recipe not in recipes:
+        return "not asked for"
+    return None
+
+
+def _job(fleet: Fleet, host: Host, found: ServerGroup, night: Night) -> Job:
+    recipe = fleet.recipes[found.recipe]
+    engine = fleet.engines[recipe.engine]
+    layout = found.points[0].layout
+    points = tuple(_planned(point) for point in _shuffled(found, night))
+    return Job(
+        id=found.job_id,
+        label=host.label,
+        backend=host.backend,
+        recipe=found.recipe,
+        recipe_digest=recipe_digest(fleet, found.recipe),
+        server=Server(
+            engine=recipe.engine,
+            dialect=engine.dialect,
+            model_id=recipe.model,
+            model=fleet.models[recipe.model],
+            gpu=recipe.gpu,
+            precision=recipe.precision,
+            layout=layout,
+            devices=device_count(layout),
+            image=recipe.image,
+            args=found.args,
+            args_digest=digest(found.args),
+        ),
+        points=points,
+        expected_minutes=engine.start_minutes + sum(point.expected_minutes for point in points),
+    )
+
+
+def recipe_digest(fleet: Fleet, recipe_id: str) -> str:
+    """Identity of what is served, apart from the server's arguments: model, GPU, engine, precision, image.
+
+    The list of points is left out on purpose: asking for one more concurrency must not begin a new history.
+    """
+    recipe = fleet.recipes[recipe_id]
+    model = fleet.models[recipe.model]
+    return digest([recipe_id, recipe.model, model.weights, recipe.gpu, recipe.engine, recipe.precision, recipe.image])
+
+
+def _shuffled(found: ServerGroup, night: Night) -> list[Point]:
+    """Points in an order drawn from the night's seed, so that server age favours none of them over the nights."""
+    points = list(found.points)
+    random.Random(f"{night.seed}/{found.job_id}").shuffle(points)  # noqa: S311 - an order, not a secret
+    return points
+
+
+def _planned(point: Point) -> PlannedPoint:
+    seconds = point.workload.run_length.min_s * _WARMUP_SHARE
+    return PlannedPoint(id=point_id(point), key=point_key(point), point=point, expected_minutes=seconds / 60)
+
+
+_WARMUP_SHARE = 1.3
+"""Warm-up and the drain of the last requests, as a factor on the measured minutes; a default until history."""
