@@ -3,15 +3,130 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from matrix.errors import FleetError
 
+FLEET = click.option(
+    "--fleet",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of fleet data. Default: matrix/data.",
+)
+PLAN = click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The plan.json of this run.",
+)
 
-@click.group()
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
+
+
+@cli.command("check")
+@FLEET
+def check_command(fleet: Path | None) -> None:
+    """Check the fleet's data: every problem with its file, line and remedy."""
+    from matrix import commands
+
+    click.echo(commands.check_fleet(fleet))
+
+
+@cli.command("list")
+@FLEET
+@click.option("--jobs", is_flag=True, help="List server starts instead of points.")
+def list_command(fleet: Path | None, *, jobs: bool) -> None:
+    """List every point of the matrix, one id per line (what cannot be measured says why)."""
+    from matrix import commands
+
+    for line in commands.list_jobs(fleet) if jobs else commands.list_points(fleet):
+        click.echo(line)
+
+
+@cli.command("show")
+@FLEET
+@click.argument("name")
+def show_command(fleet: Path | None, name: str) -> None:
+    """Show one recipe, point or job in full, with the server arguments it renders to."""
+    from matrix import commands
+
+    click.echo(commands.show(fleet, name))
+
+
+@cli.command("plan")
+@FLEET
+@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
+@click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
+@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
+@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
+def plan_command(
+    fleet: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
+) -> None:
+    """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
+    from matrix import commands
+
+    click.echo(commands.make_plan(fleet, host, recipes, night, seed, out))
+
+
+@cli.command("run")
+@PLAN
+@click.option("--job", "job_id", required=True, help="The job to run on this machine.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the artifact.")
+@click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--not-after", default=None, help="ISO time after which no point is begun.")
+def run_command(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> None:
+    """Run one job here: start its server, measure its points, leave one artifact, clean up."""
+    from runners import commands
+
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
+
+
+@cli.command("merge")
+@PLAN
+@click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+def merge_command(plan_path: Path, artifacts: Path, out: Path) -> None:
+    """Merge a run's artifacts into one row per planned point, with coverage."""
+    from aggregate import commands
+
+    click.echo(commands.merge(plan_path, artifacts, out))
+
+
+@cli.command("publish")
+@PLAN
+@click.option("--merged", type=click.Path(path_type=Path, file_okay=False), required=True, help="What `merge` wrote.")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def publish_command(plan_path: Path, merged: Path, home: Path) -> None:
+    """Append a merged run to the dataset exactly once, then write the snapshot and the page."""
+    from aggregate import commands
+
+    click.echo(commands.publish(plan_path, merged, home))
+
+
+@cli.command("verify")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def verify_command(home: Path) -> None:
+    """Re-hash every published file against the manifest."""
+    from aggregate import commands
+
+    click.echo(commands.verify(home))
+
+
+@cli.command("demo")
+@FLEET
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True)
+def demo_command(fleet: Path | None, home: Path) -> None:
+    """Measure a real model on this machine and draw its frontier: the whole path of a night, in minutes."""
+    from runners import demo
+
+    sys.exit(demo.run(fleet, home))
 
 
 def main() -> None:
@@ -24,7 +139,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
 
 

@@ -1,0 +1,115 @@
+"""What the matrix commands of the front door do, as text in and text out."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from matrix.check import check
+from matrix.errors import DataProblems, FleetError, nearest
+from matrix.expand import Dropped, expand
+from matrix.fleet import DATA, Fleet, load_fleet
+from matrix.gitinfo import git_sha
+from matrix.group import ServerGroup, group
+from matrix.planfile import write_plan
+from matrix.planner import Night, build_plan
+from matrix.point import Point, point_id, point_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from matrix.plan import Plan
+
+
+def _checked(root: Path | None) -> Fleet:
+    fleet = load_fleet(root or DATA)
+    if problems := check(fleet):
+        raise DataProblems(problems)
+    return fleet
+
+
+def _points(fleet: Fleet) -> list[Point]:
+    return [item for item in expand(fleet) if isinstance(item, Point)]
+
+
+def check_fleet(root: Path | None) -> str:
+    """One line of counts when everything agrees; raises `DataProblems` with all that does not."""
+    fleet = _checked(root)
+    points = _points(fleet)
+    starts = len(group(fleet, points))
+    return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
+
+
+def list_points(root: Path | None) -> Iterator[str]:
+    """Point ids in the order of the files; a dropped one with its reason."""
+    for item in expand(_checked(root)):
+        yield f"{item.id}  (dropped: {item.why})" if isinstance(item, Dropped) else point_id(item)
+
+
+def list_jobs(root: Path | None) -> Iterator[str]:
+    """Job ids with the number of points each server start serves."""
+    fleet = _checked(root)
+    for found in group(fleet, _points(fleet)):
+        yield f"{found.job_id}  ({len(found.points)} points on one server)"
+
+
+def show(root: Path | None, name: str) -> str:
+    """A recipe, a job or a point, as JSON, with what its server is started with."""
+    fleet = _checked(root)
+    groups = group(fleet, _points(fleet))
+    if name in fleet.recipes:
+        jobs = [_job_text(found) for found in groups if found.recipe == name]
+        return "\n".join([_pretty(fleet.recipes[name]), *jobs])
+    for found in groups:
+        if found.job_id == name:
+            return _job_text(found)
+        for point in found.points:
+            if point_id(point) == name:
+                return f"{_pretty(point)}\nkey {point_key(point)}\n{_job_text(found)}"
+    known = [*fleet.recipes, *(found.job_id for found in groups), *(point_id(p) for g in groups for p in g.points)]
+    raise FleetError(f"no recipe, job or point {name!r}: {nearest(name, known)}")
+
+
+def _job_text(found: ServerGroup) -> str:
+    points = "\n".join(f"  {point_id(point)}" for point in found.points)
+    return f"job {found.job_id}\n  server arguments: {' '.join(found.args)}\n{points}"
+
+
+def _pretty(record: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+
+
+def make_plan(
+    root: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
+) -> str:
+    """Write the plan and say what is in it."""
+    plan = build_plan(load_fleet(root or DATA), host, tonight(night, seed), recipes)
+    write_plan(plan, out)
+    return f"{out}: {summary(plan)}"
+
+
+def summary(plan: Plan) -> str:
+    """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`."""
+    points = sum(len(job.points) for job in plan.jobs)
+    minutes = sum(job.expected_minutes for job in plan.jobs)
+    text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
+    return f"{text}; {len(plan.left_out)} left out" if plan.left_out else text
+
+
+def tonight(night: str | None, seed: int | None) -> Night:
+    """The identity of an execution that begins now."""
+    now = datetime.now(UTC)
+    try:
+        day = date.fromisoformat(night) if night else now.date()
+    except ValueError:
+        raise FleetError(f"--night {night!r} is not a date: write it as 2026-01-31") from None
+    return Night(
+        run_id=f"local-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(2)}",
+        date=day.isoformat(),
+        seed=secrets.randbits(62) if seed is None else seed,
+        git_sha=git_sha(),
+    )
