@@ -1,0 +1,79 @@
+"""What `inferfleet run` does: signals, the state folder, and the exit code around one job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from matrix.errors import FleetError
+from matrix.planfile import find_job, read_plan
+from matrix.words import Outcome
+from runners.job import CancelledError, JobOptions, run_job
+from runners.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+ALL_OK, NOT_ALL_OK, INTERRUPTED = 0, 4, 130
+"""Exit codes: 4 means the artifact is whole, and some of its points are not `ok`."""
+
+
+def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> int:
+    """Run one job of a plan; the exit code says whether every point ended `ok`."""
+    plan = read_plan(plan_path)
+    job = find_job(plan, job_id)
+    if out.exists() and any(out.iterdir()):
+        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+    options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
+    try:
+        with cancelled_by_signals():
+            outcomes = run_job(plan, job, options, Progress.of(plan, (job_id,)))
+    except CancelledError:
+        click.echo(f"cancelled: the points that had not ended are `cancelled` rows in {out}", err=True)
+        return INTERRUPTED
+    return ALL_OK if set(outcomes.values()) <= {Outcome.OK} else NOT_ALL_OK
+
+
+@contextmanager
+def cancelled_by_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM raise `CancelledError` once; what follows them is left to finish its clean-up."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise CancelledError
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def state_folder() -> Path:
+    """Where this user's host lock lives: one per user and machine, in a folder nobody else can enter."""
+    folder = Path(tempfile.gettempdir()) / f"inferfleet-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or folder.is_symlink():
+        raise FleetError(f"{folder}: belongs to somebody else. Remove it, or set TMPDIR to a folder of your own")
+    return folder
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise FleetError(f"--not-after {text!r} is not a time: write it as 2026-01-31T06:00:00Z") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -1,0 +1,161 @@
+"""One job on this host: preflight, start the server, measure each point, stop it, leave a whole artifact.
+
+A point that fails does not take its siblings with it; a server that dies is started once more for the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from benchmarks.records import Target
+from launch.backends import BACKENDS, NotReady
+from matrix.atomic import write_atomic
+from matrix.words import Reason
+from runners.hostfacts import cores, host_facts
+from runners.ledger import Ledger
+from runners.measure import measure
+from runners.preflight import host_lock, label_of, preflight
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launch.backends import Running
+    from matrix.plan import Job, Plan, PlannedPoint
+    from matrix.words import Outcome
+    from runners.progress import Progress
+
+READY_DEADLINE_S = 1200.0
+SERVER_STARTS = 2
+"""The first start, and one more if the server dies under load."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """`state` holds this host's lock; `not_after` is when no further point may begin."""
+
+    out: Path
+    state: Path
+    attempt: int = 1
+    not_after: datetime | None = None
+    ready_deadline_s: float = READY_DEADLINE_S
+
+
+class CancelledError(BaseException):
+    """Raised inside a job by a signal handler. Not an Exception: nothing but the job itself may catch it."""
+
+
+def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> dict[str, Outcome]:
+    """Run `job` and return how each point ended. Every planned point has its file when this returns or raises.
+
+    `CancelledError` passes through after the rows are written and the server is killed.
+    """
+    facts = host_facts()
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_atomic(options.out / "host.json", msgspec.json.encode(facts) + b"\n")
+    ledger = Ledger(plan, job, options.out, options.attempt, facts.name)
+    ledger.begin()
+    run = _Run(plan=plan, job=job, options=options, progress=progress, ledger=ledger)
+    try:
+        run.on_locked_host()
+    except CancelledError:
+        ledger.close_open(Reason.INTERRUPTED, "the job was told to stop")
+        run.kill_server()
+        raise
+    except BaseException as error:
+        # Whoever reads the dataset is protected: a bug here must leave rows that say so, then show itself.
+        ledger.close_open(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        run.kill_server()
+        raise
+    return ledger.outcomes
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    plan: Plan
+    job: Job
+    options: JobOptions
+    progress: Progress
+    ledger: Ledger
+    server: Running | None = None
+
+    def on_locked_host(self) -> None:
+        with host_lock(self.options.state) as held:
+            if not held:
+                self._close_open(Reason.HOST_LOCKED, "another job holds this host")
+                return
+            label = label_of(self.options.state)
+            if refusal := preflight(self.job, self.options.out, label):
+                self._close_open(*refusal)
+                return
+            for _ in range(SERVER_STARTS):
+                self._serve(label)
+                if not self.ledger.open:
+                    return
+            self._close_open(Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
+
+    def kill_server(self) -> None:
+        if self.server is not None:
+            self.server.kill()
+            self.server = None
+
+    def _serve(self, label: str) -> None:
+        """Start the server and measure what is still open, until all is done or the server is dead."""
+        self.progress.say(f"{self.job.id}: starting {self.job.server.engine} for {len(self.ledger.open)} points")
+        started = BACKENDS[self.job.backend].launch(
+            self.job.server,
+            log=self.options.out / "server.log",
+            label=label,
+            host_threads=max(1, cores() - 1),  # one core stays with the client: a starved client misreports
+            ready_deadline_s=self.options.ready_deadline_s,
+        )
+        if isinstance(started, NotReady):
+            self._close_open(started.reason, f"{started.detail}\n{started.log_tail}".strip())
+            return
+        self.server = started
+        self.ledger.server_started(started.engine_version, started.start_s)
+        self.progress.say(f"{self.job.id}: ready after {started.start_s:.1f} s")
+        born = time.monotonic()
+        for planned in list(self.ledger.open.values()):
+            if self._window_closed():
+                break
+            self._measure(started, planned, time.monotonic() - born)
+            if not started.alive():
+                break
+        self.server = None
+        started.stop()
+
+    def _measure(self, running: Running, planned: PlannedPoint, server_age_s: float) -> None:
+        self.ledger.start_point(planned, server_age_s)
+        target = Target(
+            host=running.host, port=running.port, model=self.job.server.model_id, dialect=self.job.server.dialect
+        )
+        measured = measure(
+            target,
+            self.job.server,
+            planned,
+            self.plan.seed,
+            lambda phase, done, s: self.progress.tick(planned.id, phase, done, s),
+        )
+        if measured.reasons and not running.alive():
+            detail = f"the server died under this point: {measured.detail}\n{running.log_tail()}"
+            measured = replace(measured, reasons=(Reason.SERVER_EXITED,), detail=detail)
+        result = self.ledger.finish(planned, measured)
+        self.progress.point_done(result, planned.expected_minutes)
+
+    def _window_closed(self) -> bool:
+        closes = self.options.not_after
+        if closes is None or datetime.now(UTC) < closes:
+            return False
+        self._close_open(Reason.WINDOW_CLOSED, f"not begun: past {closes.isoformat()}")
+        return True
+
+    def _close_open(self, reason: Reason, detail: str) -> None:
+        self.progress.say(f"{self.job.id}: {reason}: {detail}")
+        for planned in list(self.ledger.open.values()):
+            result = self.ledger.close(planned.id, reason, detail)
+            self.progress.point_done(result, planned.expected_minutes)

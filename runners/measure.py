@@ -1,0 +1,80 @@
+"""Measuring one point on a server that is ready: warm up with its own prompts, load, compute, judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.checks import judge
+from benchmarks.client import run_load
+from benchmarks.metrics import client_budget, summarize
+from benchmarks.prompts import point_seed, random_prompts
+
+from benchmarks.records import StopRule
+from matrix.result import ClientBudget, Metrics, Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.records import RequestRecord, Target, Window
+    from matrix.plan import PlannedPoint, Server
+    from matrix.words import Reason
+
+WARMUP_MAX_S = 300.0
+"""A first request that takes longer than this is not a warm server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One point's measurement, judged. No reasons means `ok`."""
+
+    reasons: tuple[Reason, ...]
+    detail: str
+    metrics: Metrics | None
+    client: ClientBudget
+    quality: Quality
+    records: tuple[RequestRecord, ...]
+
+
+def measure(
+    target: Target,
+    server: Server,
+    planned: PlannedPoint,
+    night_seed: int,
+    on_progress: Callable[[str, int, float], None],
+) -> Measured:
+    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`."""
+    point = planned.point
+    length = point.workload.run_length
+    token_range = server.model.prompt_token_ids
+
+    def load(purpose: str, phase: str, stop: StopRule) -> Window:
+        prompts = random_prompts(point.workload, token_range, point_seed(night_seed, planned.key, purpose))
+        return run_load(target, prompts, point.load, stop, lambda done, s: on_progress(phase, done, s))
+
+    warmups = length.warmup_requests_per_stream * point.load.streams
+    load("warmup", "warm-up", StopRule(min_s=0.0, max_s=WARMUP_MAX_S, min_requests=warmups))
+    stop = StopRule(min_s=length.min_s, max_s=length.max_s, min_requests=length.min_requests)
+    window = load("measure", "measure", stop)
+    metrics = summarize(window, server.devices)
+    budget = client_budget(window, point.load)
+    reasons, detail = judge(window, metrics, budget)
+    return Measured(
+        reasons=reasons,
+        detail=detail,
+        metrics=metrics,
+        client=budget,
+        quality=_quality(window),
+        records=window.records,
+    )
+
+
+def _quality(window: Window) -> Quality:
+    """The length guard: tokens received over tokens asked, over requests that ended well."""
+    good = [record for record in window.records if record.error is None]
+    asked = sum(record.asked_output_tokens for record in good)
+    received = sum(record.output_tokens or 0 for record in good)
+    return Quality(
+        length_ratio=received / asked if asked else None,
+        reason="greedy token-match needs a reference run: none exists for random prompts",
+    )
