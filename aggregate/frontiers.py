@@ -20,7 +20,7 @@ Y_COLUMN = "output_tok_per_s_per_gpu"
 COMPLETE_SHARE = 0.9
 
 
-class FrontierPoint(Fact, kw_only=True):
+class FrontierPoint(Fact, frozen=True, kw_only=True):
     """One series' median over its last nights.
 
     `x`, `y` in tokens per second (y per GPU). `spread` is (max - min) / median of y over those nights; 0 for one.
@@ -46,7 +46,7 @@ class FrontierPoint(Fact, kw_only=True):
     revision: int
 
 
-class FrontierCurve(Fact, kw_only=True):
+class FrontierCurve(Fact, frozen=True, kw_only=True):
     """One recipe's points (at one power cap and isolation), ordered by x then point id."""
 
     recipe: str
@@ -58,7 +58,7 @@ class FrontierCurve(Fact, kw_only=True):
     points: tuple[FrontierPoint, ...]
 
 
-class FrontierGroup(Fact, kw_only=True):
+class FrontierGroup(Fact, frozen=True, kw_only=True):
     """All curves of one model and workload. `planned`/`ok` are of its latest run; partial if ok < 90 % of planned."""
 
     model: str

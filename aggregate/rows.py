@@ -23,7 +23,7 @@ Tier = Literal["core", "partner", "self_reported"]
 RowOutcome = Literal["ok", "invalid", "recipe_failed", "infra_failed", "cancelled", "quarantined", "missing"]
 
 
-class Row(Fact, kw_only=True):
+class Row(Fact, frozen=True, kw_only=True):
     """One planned point of one run. Every planned point gives one, also when nothing came back.
 
     `attempt` 0: no result was found. `reasons` are words of `Reason`, `Quarantine` or `Missing`, joined by ",".
@@ -141,7 +141,7 @@ class Row(Fact, kw_only=True):
     quality_reason: str = ""
 
 
-class Named(Fact, kw_only=True):
+class Named(Fact, frozen=True, kw_only=True):
     """A planned point without a published result: `reasons` joined by ",", `detail` for a person."""
 
     point_id: str
@@ -149,7 +149,7 @@ class Named(Fact, kw_only=True):
     detail: str = ""
 
 
-class Refused(Fact, kw_only=True):
+class Refused(Fact, frozen=True, kw_only=True):
     """Something in the artifact folder that was not used: its name as found, a `Quarantine` word, and why."""
 
     name: str
@@ -157,7 +157,7 @@ class Refused(Fact, kw_only=True):
     detail: str = ""
 
 
-class Coverage(Fact, kw_only=True):
+class Coverage(Fact, frozen=True, kw_only=True):
     """The account of one run: `planned` = published + quarantined + missing, each point in exactly one.
 
     `outcomes` counts the published points by outcome.
