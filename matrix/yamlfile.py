@@ -147,7 +147,7 @@ class _Builder:
 
 def _scalar(event: yaml.ScalarEvent) -> Value:
     text: str = event.value
-    if event.style is not None:  # quoted or block: text, whatever it looks like
+    if not event.implicit[0]:  # quoted or block: text, whatever it looks like
         return text
     if text in _WORDS:
         return _WORDS[text]

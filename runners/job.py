@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.records import Target
-from launch.backends import BACKENDS, NotReady
+from launch.backends import BACKENDS
+from launch.leftovers import remove
+from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.words import Reason
 from runners.hostfacts import cores, host_facts
@@ -24,7 +26,7 @@ from runners.preflight import host_lock, label_of, preflight
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launch.backends import Running
+    from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.words import Outcome
     from runners.progress import Progress
@@ -61,15 +63,9 @@ def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> di
     ledger.begin()
     run = _Run(plan=plan, job=job, options=options, progress=progress, ledger=ledger)
     try:
-        run.on_locked_host()
-    except CancelledError:
-        ledger.close_open(Reason.INTERRUPTED, "the job was told to stop")
-        run.kill_server()
-        raise
+        run.when_host_is_free()
     except BaseException as error:
-        # Whoever reads the dataset is protected: a bug here must leave rows that say so, then show itself.
-        ledger.close_open(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-        run.kill_server()
+        run.end_rows(error)
         raise
     return ledger.outcomes
 
@@ -83,25 +79,38 @@ class _Run:
     ledger: Ledger
     server: Running | None = None
 
-    def on_locked_host(self) -> None:
+    def when_host_is_free(self) -> None:
         with host_lock(self.options.state) as held:
             if not held:
                 self._close_open(Reason.HOST_LOCKED, "another job holds this host")
                 return
             label = label_of(self.options.state)
-            if refusal := preflight(self.job, self.options.out, label):
-                self._close_open(*refusal)
-                return
-            for _ in range(SERVER_STARTS):
-                self._serve(label)
-                if not self.ledger.open:
-                    return
-            self._close_open(Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
+            try:
+                self._on_locked_host(label)
+            except BaseException as error:
+                # Whoever reads the dataset is protected: rows first, for a killer may be waiting, then the server.
+                self.end_rows(error)
+                if self.server is not None:
+                    self.server.kill()
+                remove(label)
+                raise
 
-    def kill_server(self) -> None:
-        if self.server is not None:
-            self.server.kill()
-            self.server = None
+    def end_rows(self, error: BaseException) -> None:
+        """Rows for what was cut off by a signal, or by a bug of ours."""
+        if isinstance(error, CancelledError):
+            self.ledger.close_open(Reason.INTERRUPTED, "the job was told to stop")
+        else:
+            self.ledger.close_open(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _on_locked_host(self, label: str) -> None:
+        if refusal := preflight(self.job, self.options.out, label):
+            self._close_open(*refusal)
+            return
+        for _ in range(SERVER_STARTS):
+            self._serve(label)
+            if not self.ledger.open:
+                return
+        self._close_open(Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
 
     def _serve(self, label: str) -> None:
         """Start the server and measure what is still open, until all is done or the server is dead."""

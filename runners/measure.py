@@ -9,7 +9,6 @@ from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import point_seed, random_prompts
-
 from benchmarks.records import StopRule
 from matrix.result import ClientBudget, Metrics, Quality
 

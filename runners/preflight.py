@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.client import required_fds
 from launch.leftovers import remove
-
 from matrix.words import Reason
 
 if TYPE_CHECKING:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matrix.errors import DataProblems, FleetError
+from matrix.fleet import load_fleet
+from matrix.plan import Plan, planned_points
+from matrix.planfile import find_job, read_plan, write_plan
+from matrix.planner import Night, build_plan, recipe_digest
+from tests.fleets import RECIPE, write_fleet
+
+NIGHT = Night(run_id="r1", date="2026-01-31", seed=7, git_sha="unknown")
+
+
+def plan_of(root: Path, recipe: str = RECIPE, night: Night = NIGHT) -> Plan:
+    return build_plan(load_fleet(write_fleet(root, recipe=recipe)), "this-machine", night)
+
+
+def test_a_plan_holds_every_point_once_and_reads_back_equal(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert sorted(planned_points(plan)) == [
+        "tiny-cpu.batched.short.c1", "tiny-cpu.batched.short.c4", "tiny-cpu.slots2.long.c2", "tiny-cpu.slots2.short.c1",
+    ]  # fmt: skip
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+
+
+def test_the_order_of_points_is_drawn_from_the_seed(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("[1, 4]", "[1, 2, 3, 4, 5, 6, 7, 8]")
+    orders = set()
+    for seed in range(5):
+        night = Night(run_id="r1", date="2026-01-31", seed=seed, git_sha="unknown")
+        plan, again = plan_of(tmp_path, recipe, night), plan_of(tmp_path, recipe, night)
+        assert plan == again
+        orders.add(tuple(point.id for point in plan.jobs[0].points))
+    assert len(orders) > 1
+
+
+def test_a_recipe_for_another_gpu_is_left_out_and_named(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "gpus" / "h.yaml").write_text("h1:\n  name: H\n  device: cpu\n  source: a test\n")
+    other = RECIPE.replace("tiny-cpu:", "tiny-h1:").replace("gpu: cpu", "gpu: h1")
+    (root / "recipes" / "h.yaml").write_text(other)
+    plan = build_plan(load_fleet(root), "this-machine", NIGHT)
+    assert {left.id.split(".")[0] for left in plan.left_out} == {"tiny-h1"}
+    assert "needs h1; host this-machine has cpu" in plan.left_out[0].why
+
+
+def test_a_fleet_that_does_not_check_is_not_planned(tmp_path: Path) -> None:
+    with pytest.raises(DataProblems, match="unknown flag"):
+        plan_of(tmp_path, RECIPE.replace("parallel: 2", "paralel: 2"))
+
+
+def test_unknown_names_get_the_nearest(tmp_path: Path) -> None:
+    fleet = load_fleet(write_fleet(tmp_path))
+    with pytest.raises(FleetError, match="did you mean 'this-machine'"):
+        build_plan(fleet, "this-machin", NIGHT)
+    with pytest.raises(FleetError, match="did you mean 'tiny-cpu'"):
+        build_plan(fleet, "this-machine", NIGHT, recipes=("tiny-cpus",))
+    with pytest.raises(FleetError, match="did you mean 'tiny-cpu.batched"):
+        find_job(plan_of(tmp_path), "tiny-cpu.batched")
+
+
+def test_the_recipe_digest_ignores_the_list_of_points_and_sees_the_image(tmp_path: Path) -> None:
+    plain = load_fleet(write_fleet(tmp_path / "a"))
+    more = load_fleet(write_fleet(tmp_path / "b", recipe=RECIPE.replace("[1, 4]", "[1, 4, 16]")))
+    image = load_fleet(write_fleet(tmp_path / "c", recipe=RECIPE.replace("  layouts:", "  image: x\n  layouts:")))
+    assert recipe_digest(plain, "tiny-cpu") == recipe_digest(more, "tiny-cpu")
+    assert recipe_digest(plain, "tiny-cpu") != recipe_digest(image, "tiny-cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is not a plan"),
+        ('{"schema_version": 1}', "missing required field"),
+        ('{"schema_version": 99}', "plan again"),
+        ("[]", "is not a plan"),
+    ],
+)
+def test_a_file_that_is_not_a_plan_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(FleetError, match=words):
+        read_plan(tmp_path / "plan.json")
