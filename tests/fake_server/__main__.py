@@ -1,0 +1,112 @@
+"""`python -m tests.fake_server --port 0 --scenario NAME`: an inference server with no model and any fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from dataclasses import asdict, replace
+
+from tests.fake_server.faults import FAULTS, Fault
+from tests.fake_server.options import Options, from_argv
+from tests.fake_server.reply import Reply, Stamps, read_ask
+
+COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
+
+
+class FakeServer:
+    def __init__(self, options: Options, fault: Fault) -> None:
+        self.options = options
+        self.fault = fault
+        self.stamps: list[Stamps] = []
+        self.tokens = [0, 0]
+        self.listener: asyncio.Server | None = None
+
+    async def serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, (lambda: None) if self.fault.ignores_sigterm else stop.set)
+        self.listener = await asyncio.start_server(self.connection, self.options.host, self.options.port, backlog=4096)
+        port = self.listener.sockets[0].getsockname()[1]
+        print(json.dumps({"host": self.options.host, "port": port}), flush=True)
+        await stop.wait()
+
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        idle_s = None
+        try:
+            while await self.request(reader, writer, idle_s):
+                idle_s = self.fault.idle_close_s
+        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+            pass  # the client went away, or was idle for too long
+        finally:
+            writer.close()
+
+    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_s: float | None) -> bool:
+        """Answers one request; whether the connection is kept."""
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), idle_s)).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        received_ns = time.monotonic_ns()
+        method, path, _ = head[0].split(" ")
+        stamps = Stamps(len(self.stamps), headers.get("x-request-id", ""), received_ns)
+        if method == "POST" and path in COMPLETIONS:
+            self.stamps.append(stamps)
+            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps)
+            await self.complete(reply)
+        else:
+            reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)
+            self.inspect(reply, path)
+        await writer.drain()
+        return reply.keep and "close" not in headers.get("connection", "")
+
+    async def complete(self, reply: Reply) -> None:
+        if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:
+            self.listener.close()
+        self.tokens[0] += reply.ask.prompt_tokens
+        self.tokens[1] += reply.ask.max_tokens
+        if reply.ask.stream:
+            await self.fault.answer(reply)
+        else:
+            text = "".join(f" {reply.ask.word}-{token:x}" for token in range(reply.ask.max_tokens))
+            said = {"message": {"role": "assistant", "content": text}} if reply.ask.chat else {"text": text}
+            body = {"model": self.options.model, "choices": [{"index": 0, **said, "finish_reason": "length"}]}
+            if self.fault is FAULTS["health_only"]:
+                await self.fault.answer(reply)
+            else:
+                reply.whole(200, "application/json", json.dumps(body | {"usage": reply.ask.usage}).encode())
+        reply.stamps.ended_ns = time.monotonic_ns()
+
+    def inspect(self, reply: Reply, path: str) -> None:
+        """Everything that is not a completion."""
+        if path == "/health":
+            reply.whole(200, "text/plain", b"ok")
+        elif path == "/v1/models":
+            models = {"object": "list", "data": [{"id": self.options.model, "object": "model"}]}
+            reply.whole(200, "application/json", json.dumps(models).encode())
+        elif path == "/metrics":
+            lines = (
+                f"fake_requests_total {len(self.stamps)}",
+                f"fake_prompt_tokens_total {self.tokens[0]}",
+                f"fake_generation_tokens_total {self.tokens[1]}",
+                "fake_prefix_cache_hits_total 0",
+            )
+            reply.whole(200, "text/plain; version=0.0.4", "\n".join((*lines, "")).encode())
+        elif path == "/_stamps":
+            reply.whole(200, "application/json", json.dumps([asdict(stamps) for stamps in self.stamps]).encode())
+        else:
+            reply.whole(404, "application/json", b'{"error": {"message": "no such path"}}')
+
+
+def main() -> None:
+    options = from_argv(sys.argv[1:], tuple(FAULTS))
+    fault = FAULTS[options.scenario]
+    time.sleep(options.listen_after_s)
+    fault.start(options)
+    options = replace(options, **dict(fault.options))  # type: ignore[arg-type]
+    asyncio.run(FakeServer(options, fault).serve())
+
+
+if __name__ == "__main__":
+    main()

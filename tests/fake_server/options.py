@@ -1,0 +1,43 @@
+"""How a fake server is told to behave; every field is a `--flag` of `python -m tests.fake_server`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MODEL = "fake-model"
+USAGE_STYLES = ("separate", "last", "every", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`usage`: in a last event with empty choices (`separate`), in the last event that has choices (`last`), in
+    `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
+    """
+
+    scenario: str = "ok"
+    host: str = "127.0.0.1"
+    port: int = 0
+    model: str = MODEL
+    ttft_ms: float = 0.0
+    itl_ms: float = 0.0
+    tokens_per_chunk: int = 1
+    usage: str = "separate"
+    after: int = 2
+    listen_after_s: float = 0.0
+    exit_after_s: float = 0.0
+    exit_code: int = 1
+
+
+def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m tests.fake_server")
+    choices = {"scenario": sorted(scenarios), "usage": USAGE_STYLES}
+    for field in fields(Options):
+        assert field.default is not MISSING
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=type(field.default), default=field.default, choices=choices.get(field.name))
+    return Options(**vars(parser.parse_args(argv)))
