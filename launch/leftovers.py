@@ -25,14 +25,6 @@ class Leftover:
     process: psutil.Process
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """`left` are the ids still alive at the deadline: the host should take no more jobs."""
-
-    removed: tuple[int, ...]
-    left: tuple[int, ...]
-
-
 def find(label: str) -> tuple[Leftover, ...]:
     """Every living process with this label, except the caller and its parents."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
@@ -46,17 +38,17 @@ def find(label: str) -> tuple[Leftover, ...]:
     )
 
 
-def remove(label: str, *, kill_s: float = KILL_S) -> Removal:
-    """SIGKILL until a fresh search finds nothing: a process may fork between being found and being killed."""
+def remove(label: str, *, kill_s: float = KILL_S) -> tuple[Leftover, ...]:
+    """SIGKILL them; returns what is still alive after `kill_s`: where that is not empty, the host is broken.
+
+    It searches afresh until nothing is found: a process may fork between being found and being killed.
+    """
     deadline = time.monotonic() + kill_s
-    seen: set[int] = set()
     while (found := find(label)) and time.monotonic() < deadline:
         for leftover in found:
-            seen.add(leftover.pid)
             _kill(leftover.process)
         time.sleep(_POLL_S)
-    left = {leftover.pid for leftover in found}
-    return Removal(removed=tuple(sorted(seen - left)), left=tuple(sorted(left)))
+    return found
 
 
 def _kill(process: psutil.Process) -> None:

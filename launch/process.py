@@ -96,10 +96,10 @@ def kill_now(process: ServerProcess, *, kill_s: float = KILL_S) -> StopOutcome:
 
 
 def _finish(process: ServerProcess, kill_s: float, *, forced: bool) -> StopOutcome:
-    strays = leftovers.remove(process.label, kill_s=kill_s)
+    strays = leftovers.find(process.label)
+    left = leftovers.remove(process.label, kill_s=kill_s)
     _finish_log(process)
-    gone = _group_gone(process) and not strays.left
-    return StopOutcome(reaped=gone, forced=forced or bool(strays.removed or strays.left))
+    return StopOutcome(reaped=_group_gone(process) and not left, forced=forced or bool(strays))
 
 
 def _start_log_pump(log: Path, cap_bytes: int) -> subprocess.Popen[bytes]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from launch.backends import process
+from launch.ready import NotReady
+from launch.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from launch.ready import NotReady
-    from launch.running import Running
     from matrix.plan import Server
+
+__all__ = ["BACKENDS", "Backend", "NotReady", "Running"]
 
 
 class Backend(Protocol):
