@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(/[A-Za-z0-9][A-Za-z0-9._-]{0,199}){0,3}/?", re.ASCII)
+# one leading dot is allowed: a killed runner leaves its half-written temporary file, and that must not cost the rest
+_PART = r"\.?[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
+_NAME = re.compile(rf"{_PART}(/{_PART}){{0,3}}/?", re.ASCII)
 _END_RECORD = struct.Struct("<4s4H2LH")
 _ZIP64_LOCATOR_BYTES = 20
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")

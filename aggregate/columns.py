@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_type_hints
 
 import msgspec
 
 from aggregate.rows import Row, series_of
-from matrix.result import Stats
+from matrix.result import Metrics, Stats
 from matrix.words import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -81,6 +81,19 @@ def filled(row: Row, result: PointResult, driver: str | None) -> Row:
         server_start_s=seen.server_start_s,
         **(_measured(result) if result.outcome else {}),
     )
+
+
+def metrics_of(row: Row) -> Metrics | None:
+    """The inverse of `filled` for metrics; null unless the row has them. A partial set is a `ValidationError`."""
+    if row.duration_s is None:
+        return None
+    cells: dict[str, Cell | dict[str, Cell]] = {}
+    for name, kind in get_type_hints(Metrics).items():
+        if kind is Stats:
+            cells[name] = {statistic: getattr(row, f"{name}_{statistic}") for statistic in Stats.__struct_fields__}
+        else:
+            cells[name] = getattr(row, name)
+    return msgspec.convert(cells, type=Metrics)
 
 
 def _measured(result: PointResult) -> dict[str, Cell]:

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aggregate.frontier import Direction
+import msgspec
+import pandas as pd
+
+from aggregate.frontier import Direction, frontier_mask
+from aggregate.series import K_NIGHTS, MAX_AGE_DAYS, newest_night, representatives
 from matrix.facts import Fact
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Hashable, Mapping
 
     import pyarrow as pa
 
 X_COLUMN = "interactivity_tok_per_s"
 Y_COLUMN = "output_tok_per_s_per_gpu"
 COMPLETE_SHARE = 0.9
+_GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
+_PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
+_LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
 
 
 class FrontierPoint(Fact, frozen=True, kw_only=True):
@@ -79,7 +87,57 @@ class FrontierGroup(Fact, frozen=True, kw_only=True):
 
 
 def frontiers(
-    table: pa.Table, *, k: int = 3, max_age_days: int = 28, as_of: dt.date | None = None
+    table: pa.Table, *, k: int = K_NIGHTS, max_age_days: int = MAX_AGE_DAYS, as_of: dt.date | None = None
 ) -> tuple[FrontierGroup, ...]:
-    """Every group of the dataset (current rows), ordered by model, workload. `as_of` null: the newest night."""
-    raise NotImplementedError
+    """Every group of the dataset's current rows, in the order of their names. `as_of` null: the newest night.
+
+    A point is represented by its newest planned series only: what an older recipe once reached is history.
+    """
+    found = representatives(table, k=k, max_age_days=max_age_days, as_of=as_of)
+    until = as_of or newest_night(table)
+    planned = table.select(_PLANNED + _GROUP).to_pandas()
+    planned = planned[planned["night"] <= until.isoformat()] if until else planned
+    planned = planned.sort_values(["night", "run_id"], kind="stable")
+    alive = planned.groupby("point_key").tail(1)["series"]
+    found = found[found["series"].isin(alive)]
+    return tuple(_group(found, rows) for _, rows in planned.groupby(_GROUP, sort=True))
+
+
+def _group(found: pd.DataFrame, planned: pd.DataFrame) -> FrontierGroup:
+    """`planned` are all rows of one group, newest run last; `found` the representatives of all groups."""
+    latest = planned.iloc[-1]
+    tonight = planned[planned["run_id"] == latest["run_id"]]
+    ok = int((tonight["outcome"] == "ok").sum())
+    members = found[(found[_GROUP] == latest[_GROUP]).all(axis=1)]
+    on_frontier = frontier_mask(members[X_COLUMN], members[Y_COLUMN], Direction.HIGHER, Direction.HIGHER)
+    return FrontierGroup(
+        model=latest["model"],
+        workload=latest["workload"],
+        isl=int(latest["isl"]),
+        osl=int(latest["osl"]),
+        range_ratio=float(latest["range_ratio"]),
+        run_id=latest["run_id"],
+        night=latest["night"],
+        planned=len(tonight),
+        ok=ok,
+        partial=ok < COMPLETE_SHARE * len(tonight),
+        curves=_curves(members.assign(on_frontier=on_frontier)),
+    )
+
+
+def _curves(members: pd.DataFrame) -> tuple[FrontierCurve, ...]:
+    return tuple(_curve(rows) for _, rows in members.groupby([*_LABELS, "power_cap_w"], sort=True, dropna=False))
+
+
+def _curve(rows: pd.DataFrame) -> FrontierCurve:
+    on_curve = frontier_mask(rows[X_COLUMN], rows[Y_COLUMN], Direction.HIGHER, Direction.HIGHER)
+    ordered = rows.assign(on_curve=on_curve).sort_values([X_COLUMN, "point_id", "series"], kind="stable")
+    names = msgspec.convert(ordered.iloc[0][_LABELS].to_dict(), dict[str, str])
+    cap = ordered.iloc[0]["power_cap_w"]
+    points = tuple(_point(row) for row in ordered.to_dict("records"))
+    return FrontierCurve(**names, power_cap_w=None if pd.isna(cap) else int(cap), points=points)
+
+
+def _point(row: Mapping[Hashable, object]) -> FrontierPoint:
+    same = {name: row[name] for name in FrontierPoint.__struct_fields__ if name in row}
+    return msgspec.convert(same | {"x": row[X_COLUMN], "y": row[Y_COLUMN]}, FrontierPoint)

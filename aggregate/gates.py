@@ -21,10 +21,11 @@ def arithmetic(result: PointResult, devices: int) -> str | None:
         return f"outcome {result.outcome} does not follow from reasons {list(result.reasons)}"
     if result.metrics is None:
         return "outcome ok without metrics" if result.outcome is Outcome.OK else None
-    return _metrics(result.metrics, devices)
+    return metrics_agree(result.metrics, devices)
 
 
-def _metrics(metrics: Metrics, devices: int) -> str | None:
+def metrics_agree(metrics: Metrics, devices: int) -> str | None:
+    """The part of G1 that needs the numbers only."""
     distributions = {"ttft_s": metrics.ttft_s, "tpot_s": metrics.tpot_s, "icl_s": metrics.icl_s, "e2e_s": metrics.e2e_s}
     for name, stats in distributions.items():
         if not _ordered(stats):
@@ -51,6 +52,6 @@ def _identities(metrics: Metrics, devices: int) -> list[tuple[str, float, float]
         ("output_tok_per_s x duration", metrics.output_tok_per_s * metrics.duration_s, float(metrics.output_tokens)),
         ("requests_per_s x duration", metrics.requests_per_s * metrics.duration_s, float(metrics.requests_ok)),
     ]
-    if metrics.tpot_s.n:
+    if metrics.tpot_s.p50 > 0:
         found.append(("interactivity x median TPOT", metrics.interactivity_tok_per_s * metrics.tpot_s.p50, 1.0))
     return found

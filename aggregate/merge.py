@@ -14,14 +14,13 @@ from aggregate.artifacts import refusal, scan
 from aggregate.columns import filled, missing_row
 from aggregate.gates import arithmetic
 from aggregate.read import read_point
-from aggregate.rows import Coverage, Refused, Row, coverage_of
+from aggregate.rows import Coverage, Refused, Row, coverage_of, in_order
 from matrix.errors import ArtifactRefused, FleetError
 from matrix.facts import Fact
 from matrix.plan import planned_points
 from matrix.words import Missing, Outcome, Quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from aggregate.artifacts import Artifact
@@ -67,11 +66,7 @@ def merge(plan: Plan, artifacts: Path, shard: str = "all") -> Merged:
         refused += [refusal(copy.name, copy.reason, copy.detail) for copy in judged if copy.reason]
         nothing = Missing.NO_POINT_FILE if by_job[job.id] else Missing.NO_ARTIFACT
         rows.append(_decide(missing_row(plan, job, point, shard, nothing), judged))
-    return Merged(rows=tuple(rows), coverage=coverage_of(rows, _in_order(refused)))
-
-
-def _in_order(refused: Iterable[Refused]) -> tuple[Refused, ...]:
-    return tuple(sorted(set(refused), key=lambda one: (one.name, one.reason, one.detail)))
+    return Merged(rows=tuple(rows), coverage=coverage_of(rows, in_order(refused)))
 
 
 def _strangers(artifact: Artifact, mine: set[str]) -> list[Refused]:
@@ -111,6 +106,8 @@ def _fault(
         ("run_id", Quarantine.PLAN_MISMATCH, result.run_id, plan.run_id),
         ("job_id", Quarantine.PLAN_MISMATCH, result.job_id, job.id),
         ("attempt", Quarantine.PLAN_MISMATCH, str(result.attempt), str(attempt)),
+        ("git_sha", Quarantine.PLAN_MISMATCH, seen.git_sha, plan.git_sha),
+        ("seed", Quarantine.PLAN_MISMATCH, str(seen.seed), str(plan.seed)),
         ("recipe_digest", Quarantine.PLAN_MISMATCH, seen.recipe_digest, job.recipe_digest),
         ("server_args_digest", Quarantine.PLAN_MISMATCH, seen.server_args_digest, job.server.args_digest),
     ):

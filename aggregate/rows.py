@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from aggregate.files import replace_file
+from matrix.atomic import write_atomic
 from matrix.errors import FleetError
 from matrix.facts import Fact
 from matrix.point import digest
@@ -183,6 +183,11 @@ def row_id(row: Row) -> str:
     return f"{row.run_id}/{row.point_id}/r{row.revision}"
 
 
+def in_order(refused: Iterable[Refused]) -> tuple[Refused, ...]:
+    """Each once, by name."""
+    return tuple(sorted(set(refused), key=lambda one: (one.name, one.reason, one.detail)))
+
+
 def coverage_of(rows: Iterable[Row], refused: tuple[Refused, ...] = ()) -> Coverage:
     """The account of one run's current rows (one per planned point, at least one)."""
     ordered = sorted(rows, key=lambda row: row.point_id)
@@ -208,7 +213,7 @@ def _named(rows: list[Row], outcome: RowOutcome) -> tuple[Named, ...]:
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
     """One JSON object a line; the file appears whole or not at all."""
-    replace_file(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    write_atomic(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:
@@ -227,7 +232,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 def write_coverage(coverage: Coverage, path: Path) -> None:
     """Indented JSON, atomically."""
-    replace_file(path, msgspec.json.format(msgspec.json.encode(coverage), indent=1) + b"\n")
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(coverage), indent=1) + b"\n")
 
 
 def read_coverage(path: Path) -> Coverage:

@@ -1,0 +1,59 @@
+"""What `inferfleet merge`, `publish` and `verify` do; each returns the text to show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aggregate import manifest
+from aggregate.merge import Merged
+from aggregate.merge import merge as merge_artifacts
+from aggregate.publish import publish as publish_run
+from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
+from matrix.errors import FleetError
+from matrix.planfile import read_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aggregate.rows import Coverage
+
+ROWS, COVERAGE = "rows.ndjson", "coverage.json"
+
+
+def merge(plan_path: Path, artifacts: Path, out: Path) -> str:
+    """Write `rows.ndjson` and `coverage.json` into `out`."""
+    merged = merge_artifacts(read_plan(plan_path), artifacts)
+    write_rows(merged.rows, out / ROWS)
+    write_coverage(merged.coverage, out / COVERAGE)
+    return account(merged.coverage)
+
+
+def publish(plan_path: Path, merged: Path, home: Path) -> str:
+    """Append what `merge` wrote to the dataset under `home`, then publish."""
+    for name in (ROWS, COVERAGE):
+        if not (merged / name).is_file():
+            raise FleetError(f"{merged / name}: not there; run `inferfleet merge --out {merged}` first")
+    found = Merged(rows=read_rows(merged / ROWS), coverage=read_coverage(merged / COVERAGE))
+    done = publish_run(found, read_plan(plan_path), home)
+    what = f"{done.appended} new rows" if done.appended else "nothing new"
+    return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
+
+
+def verify(home: Path) -> str:
+    """Say what was checked; a bad file is a `FleetError`."""
+    found = manifest.verify(home)
+    rows = sum(entry.rows for entry in found.files if entry.kind == "night_parquet")
+    return f"{len(found.files)} files, {len(found.runs)} runs, {rows} rows: every byte is as published"
+
+
+def account(coverage: Coverage) -> str:
+    """The account of a run, every point without a result by name."""
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in coverage.outcomes.items()) or "none"
+    lines = [
+        f"{coverage.planned} planned = {len(coverage.published)} published ({outcomes})"
+        f" + {len(coverage.quarantined)} quarantined + {len(coverage.missing)} missing"
+    ]
+    for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
+        lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
+    lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""The canonical dataset: a Delta table under `home/delta`, one append per transaction id, exactly once.
+
+Columns, order and types come from `Row`; floats are float32 except where a value is part of a point's identity.
+Files are partitioned by `month`, which readers need not know of.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import types
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import Schema as DeltaSchema
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from aggregate.rows import Row
+from matrix.errors import FleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DELTA = "delta"
+COMMIT_TRIES = 40
+_IDENTITY_FLOATS = frozenset({"range_ratio"})
+_ARROW = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), datetime: pa.timestamp("us", "UTC")}
+
+
+def _field(name: str, hint: object) -> pa.Field:
+    nullable = get_origin(hint) in (types.UnionType, Union)
+    kind = next(part for part in get_args(hint) if part is not types.NoneType) if nullable else hint
+    if get_origin(kind) is Literal:
+        kind = str
+    arrow = pa.float64() if name in _IDENTITY_FLOATS else _ARROW[kind]  # type: ignore[index]
+    return pa.field(name, arrow, nullable=nullable)
+
+
+SCHEMA = pa.schema([_field(name, hint) for name, hint in get_type_hints(Row).items()])
+_STORED = SCHEMA.append(pa.field("month", pa.string(), nullable=False))
+
+
+def to_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as columns, in `SCHEMA`. Here float64 becomes float32."""
+    return pa.Table.from_pylist([msgspec.structs.asdict(row) for row in rows], schema=SCHEMA)
+
+
+def to_rows(table: pa.Table) -> tuple[Row, ...]:
+    """The inverse of `to_table`, but for the rounding to float32."""
+    return tuple(msgspec.convert(table.select(SCHEMA.names).to_pylist(), type=list[Row]))
+
+
+def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
+    """Commit `rows` under this id; False if the id was committed before, by anyone. Racing writers are safe."""
+    table = to_table(rows)
+    month = pa.array([row.night[:7] for row in rows], pa.string())
+    stored = table.append_column(_STORED.field("month"), month)
+    for attempt in range(COMMIT_TRIES):
+        delta = _opened(home)
+        if delta.transaction_version(transaction_id) is not None:
+            return False
+        try:
+            write_deltalake(
+                delta,
+                stored,
+                mode="append",
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=CommitProperties(app_transactions=[Transaction(transaction_id, 1)]),
+            )
+        except CommitFailedError:  # another writer was first: look again, it may have been this very id
+            time.sleep(random.uniform(0, 0.02 * (attempt + 1)))  # noqa: S311 - spreads retries, guards nothing
+        else:
+            return True
+    raise FleetError(f"{home / DELTA}: no commit in {COMMIT_TRIES} tries; are many publishers running at once?")
+
+
+def is_committed(home: Path, transaction_id: str) -> bool:
+    """Whether `append` with this id has happened."""
+    return _opened(home).transaction_version(transaction_id) is not None
+
+
+def version(home: Path) -> int:
+    """The table's newest version; 0 for one just made."""
+    return _opened(home).version()
+
+
+def read_table(home: Path, *, history: bool = False, at: int | None = None) -> pa.Table:
+    """All current rows, by night, run and point; with `history` also those that were superseded.
+
+    Files are read one by one: three to ten times faster than the library's own dataset.
+    """
+    delta = _opened(home)
+    if at is not None:
+        delta.load_as_version(at)
+    files = [Path(unquote(uri.removeprefix("file://"))) for uri in delta.file_uris()]
+    parts = [_fitted(pq.ParquetFile(file).read()) for file in files]
+    whole = pa.concat_tables([SCHEMA.empty_table(), *parts])
+    ordered = whole.sort_by([(name, "ascending") for name in ("night", "run_id", "point_id", "revision")])
+    return ordered if history else current(ordered)
+
+
+def current(ordered: pa.Table) -> pa.Table:
+    """The last revision of each (run, point). `ordered` is as `read_table` gives it, with history."""
+    if ordered.num_rows == 0:
+        return ordered
+    later, earlier = ordered.slice(1), ordered.slice(0, ordered.num_rows - 1)
+    changes = [pc.not_equal(earlier.column(name), later.column(name)) for name in ("run_id", "point_id")]
+    is_last = pa.concat_arrays([*pc.or_(*changes).combine_chunks().chunks, pa.array([True])])
+    return ordered.filter(is_last)
+
+
+def migrate(home: Path) -> tuple[str, ...]:
+    """Add the columns that `Row` has gained, null for old rows; returns their names. Never happens by itself."""
+    delta = DeltaTable(home / DELTA)
+    known = _stored_names(delta)
+    added = [field.with_nullable(nullable=True) for field in SCHEMA if field.name not in known]
+    if added:
+        delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(added)).fields)
+    return tuple(field.name for field in added)
+
+
+def _opened(home: Path) -> DeltaTable:
+    """The table, made empty if there is none. A schema that is not ours is a `FleetError`, never a silent merge."""
+    path = home / DELTA
+    try:
+        delta = DeltaTable(path)
+    except TableNotFoundError:
+        DeltaTable.create(path, schema=_STORED, partition_by=["month"], mode="ignore")
+        delta = DeltaTable(path)
+    stored, ours = _stored_names(delta), set(_STORED.names)
+    if stored - ours:
+        raise FleetError(f"{path}: has columns this version does not know: {sorted(stored - ours)}; upgrade inferfleet")
+    if ours - stored:
+        raise FleetError(f"{path}: lacks columns {sorted(ours - stored)}; call aggregate.dataset.migrate once")
+    return delta
+
+
+def _stored_names(delta: DeltaTable) -> set[str]:
+    return {field.name for field in delta.schema().fields}
+
+
+def _fitted(part: pa.Table) -> pa.Table:
+    """One file's rows in today's schema: a column that was added later is null."""
+    size = part.num_rows
+    columns = [
+        part.column(field.name).cast(field.type) if field.name in part.column_names else pa.nulls(size, field.type)
+        for field in SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -1,0 +1,152 @@
+"""Append a merged run to the dataset exactly once, then publish what the dataset says: files first, manifest last.
+
+The published layer is a function of the dataset alone, so a crash anywhere is repaired by the next publish.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow.compute as pc
+
+from aggregate import dataset, manifest
+from aggregate.columns import metrics_of, missing_row
+from aggregate.gates import metrics_agree
+from aggregate.layer import remove_orphans, render
+from aggregate.rows import Row, row_id
+from matrix.errors import FleetError
+from matrix.facts import Fact
+from matrix.plan import planned_points
+from matrix.words import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from aggregate.merge import Merged
+    from matrix.plan import Plan
+
+PUBLISH_TRIES = 20
+_FROM_PLAN = (
+    *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
+    *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
+    *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
+    *("power_cap_w", "isolation"),
+)
+
+
+class Published(Fact, frozen=True, kw_only=True):
+    """`appended` rows went into the dataset; `changed` says whether a new manifest was written."""
+
+    run_id: str
+    appended: int
+    delta_version: int
+    manifest_sha256: str
+    changed: bool
+
+
+def publish(merged: Merged, plan: Plan, home: Path) -> Published:
+    """Publish one run. A second call with the same rows changes no byte; with more artifacts it adds revisions."""
+    _check(merged, plan)
+    appended = _append_news(merged.rows, plan.run_id, home)
+    with _only_publisher(home):
+        made = render(home, merged.coverage)
+        digest, changed = manifest.store(home, made)
+        remove_orphans(home)
+    return Published(
+        run_id=plan.run_id,
+        appended=appended,
+        delta_version=made.delta_version,
+        manifest_sha256=digest,
+        changed=changed,
+    )
+
+
+def _check(merged: Merged, plan: Plan) -> None:
+    """Believe nothing of a merged file that the plan or arithmetic can tell: it has travelled."""
+    planned = planned_points(plan)
+    ids = [row.point_id for row in merged.rows]
+    if sorted(ids) != sorted(planned):
+        odd = sorted(set(ids) ^ set(planned)) or ["one is there twice"]
+        raise FleetError(f"the merged rows are not the plan's points: {odd[:3]}; merge again with this plan")
+    for row in merged.rows:
+        job, point = planned[row.point_id]
+        expected = missing_row(plan, job, point, row.shard, Missing.NO_ARTIFACT)
+        for name in _FROM_PLAN:
+            if getattr(row, name) != getattr(expected, name):
+                raise FleetError(f"{row.point_id}: {name} is not what the plan says; merge again with this plan")
+        _check_numbers(row)
+
+
+def _check_numbers(row: Row) -> None:
+    try:
+        metrics = metrics_of(row)
+    except msgspec.ValidationError as error:
+        raise FleetError(f"{row.point_id}: its metrics are not whole: {error}") from error
+    if row.outcome == "ok" and metrics is None:
+        raise FleetError(f"{row.point_id}: ok without metrics")
+    broken = metrics_agree(metrics, row.devices) if metrics else None
+    if broken:
+        raise FleetError(f"{row.point_id}: {broken}")
+
+
+def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:
+    """Append what the dataset does not say yet; returns how many rows.
+
+    The transaction id counts the appends of this run. Taking the next free one *before* looking at the table makes
+    it a compare-and-swap: if another publisher took it meanwhile, the table has changed, and we look again.
+    """
+    for _ in range(PUBLISH_TRIES):
+        transaction = _next_transaction(home, run_id)
+        table = dataset.read_table(home)
+        current = {row.point_id: row for row in dataset.to_rows(table.filter(pc.equal(table.column("run_id"), run_id)))}
+        stored = dataset.to_rows(dataset.to_table(rows))  # as they will read back: in single precision
+        news = [new for row in stored if (new := _revision(row, current.get(row.point_id)))]
+        if not news or dataset.append(home, news, transaction):
+            return len(news)
+    raise FleetError(f"run {run_id}: other publishers were faster {PUBLISH_TRIES} times; publish again")
+
+
+def _next_transaction(home: Path, run_id: str) -> str:
+    number = 1
+    while dataset.is_committed(home, f"{run_id}/{number}"):
+        number += 1
+    return f"{run_id}/{number}"
+
+
+def _revision(row: Row, current: Row | None) -> Row | None:
+    """What to append for `row`, given the row that counts now; null if there is no news."""
+    if current is None:
+        return msgspec.structs.replace(row, revision=0, supersedes=None)
+    same = msgspec.structs.replace(row, revision=current.revision, supersedes=current.supersedes, shard=current.shard)
+    if same == current or not _may_replace(row, current):
+        return None
+    return msgspec.structs.replace(row, revision=current.revision + 1, supersedes=row_id(current))
+
+
+def _may_replace(row: Row, current: Row) -> bool:
+    """An artifact that has expired since, or an older attempt, takes nothing back; a doubt about the newest does."""
+    if row.outcome == "missing":
+        return current.outcome == "missing"
+    if current.outcome in ("missing", "quarantined"):
+        return True
+    if row.outcome == "quarantined":
+        return row.attempt >= current.attempt
+    return _rank(row) >= _rank(current)
+
+
+def _rank(row: Row) -> tuple[bool, bool, int]:
+    return row.outcome == "ok", row.ended_at is not None, row.attempt
+
+
+@contextmanager
+def _only_publisher(home: Path) -> Iterator[None]:
+    """One writer of `published/` at a time on this home. The kernel drops the lock when its holder dies."""
+    folder = home / manifest.PUBLISHED
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
