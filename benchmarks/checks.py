@@ -38,8 +38,9 @@ def judge(window: Window, metrics: Metrics | None, budget: ClientBudget) -> tupl
         *_token_counts(ok),
         *_lengths(ok),
         *_duplicates(ok),
-        *_client(budget),
     ]
+    # waiting for a server that fails keeps streams empty: then an empty stream is not the client's doing
+    findings += _client(budget, streams_count=not any(reason is Reason.REQUEST_ERRORS for reason, _ in findings))
     return tuple(reason for reason, _ in findings), "; ".join(detail for _, detail in findings)[:DETAIL_CHARS]
 
 
@@ -102,13 +103,13 @@ def _duplicates(ok: Sequence[RequestRecord]) -> Iterator[Finding]:
         yield Reason.DUPLICATE_OUTPUTS, f"{repeated} of {len(digests)} answers repeat the answer to another prompt"
 
 
-def _client(budget: ClientBudget) -> Iterator[Finding]:
+def _client(budget: ClientBudget, *, streams_count: bool) -> Iterator[Finding]:
     said = []
     if budget.cpu_share > MAX_CPU_SHARE:
         said.append(f"{budget.cpu_share:.0%} of a core used")
     if budget.stamp_delay_s_p99 is not None and budget.stamp_delay_s_p99 > MAX_STAMP_DELAY_S:
         said.append(f"p99 of {budget.stamp_delay_s_p99 * 1000:.1f} ms from the kernel to the client")
-    if budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
+    if streams_count and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
         said.append(f"{budget.achieved_concurrency:.1f} requests in flight of {budget.asked_concurrency} asked")
     if said:
         yield Reason.CLIENT_SATURATED, ", ".join(said)

@@ -38,8 +38,8 @@ class FakeServer:
         try:
             while await self.request(reader, writer, idle_s):
                 idle_s = self.fault.idle_close_s
-        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-            pass  # the client went away, or was idle for too long
+        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
+            pass  # the client went away or was idle for too long, or the server is stopping
         finally:
             writer.close()
 

@@ -174,16 +174,17 @@ def usage_only(events: list[Event]) -> list[Event]:
 
 
 async def split_utf8(reply: Reply) -> None:
-    """Every event is cut inside a two-byte character, and the halves are sent apart."""
+    """Every token's text has a two-byte character, and the two bytes are sent apart."""
     reply.head(200, "text/event-stream")
     for event in reply.events():
         await reply.until(event.due_s)
-        data = event.data.replace(b" ", "\u00e9".encode(), 2).replace(b"data:\xc3\xa9", b"data: ")
-        cut = data.find(b"\xc3") + 1
+        data = event.data.replace(b"-", "\u00e9".encode())
+        cut = data.find(b"\xc3") + 1 if event.content else len(data)
         for part in (data[:cut], data[cut:]):
-            reply.send(replace(event, data=part, content=event.content and part.endswith(b"\n")))
-            await reply.writer.drain()
-            await asyncio.sleep(0.002)
+            if part:
+                reply.send(replace(event, data=part, content=event.content and part.endswith(b"\n")))
+                await reply.writer.drain()
+                await asyncio.sleep(0.002)
     reply.end()
 
 

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks import stamps
+from benchmarks.stamps import Stamper, wall_offset_ns
+
+
+def test_a_kernel_stamp_comes_out_on_the_monotonic_clock() -> None:
+    stamper = Stamper()
+    before_ns = time.monotonic_ns()
+    stamp_ns = stamper.stamp(time.time_ns())
+    assert before_ns - 1_000_000 <= stamp_ns <= time.monotonic_ns()
+    assert stamper.kernel_stamps
+
+
+def test_a_read_without_a_kernel_stamp_gets_user_time_and_health_says_so() -> None:
+    stamper = Stamper()
+    before_ns = time.monotonic_ns()
+    assert before_ns <= stamper.stamp(None) <= time.monotonic_ns()
+    assert not stamper.kernel_stamps
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("step_s", [5, -5000])
+def test_a_stamp_from_a_stepped_clock_is_not_believed(step_s: int) -> None:
+    stamper = Stamper()
+    before_ns = time.monotonic_ns()
+    assert before_ns <= stamper.stamp(time.time_ns() + step_s * 10**9) <= time.monotonic_ns()
+    assert not stamper.delays_ns
+
+
+@pytest.mark.fault(24)
+def test_a_step_of_the_wall_clock_is_reported_as_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    stamper = Stamper()
+    real = wall_offset_ns()
+    monkeypatch.setattr(stamps, "wall_offset_ns", lambda: real + 2 * 10**9)
+    assert stamper.drift_s() == pytest.approx(2, abs=0.1)
+
+
+def test_delays_are_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "MAX_DELAYS", 100)
+    stamper = Stamper()
+    for _ in range(1000):
+        stamper.stamp(time.time_ns())
+    assert 25 <= len(stamper.delays_ns) < 100
