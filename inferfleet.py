@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -141,6 +142,10 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - scripts are protected: a bug has an exit code of its own
+        traceback.print_exc()
+        click.echo("this is a bug in inferfleet: please report it with the lines above", err=True)
+        sys.exit(3)
 
 
 if __name__ == "__main__":

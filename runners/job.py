@@ -21,7 +21,7 @@ from matrix.words import Reason
 from runners.hostfacts import cores, host_facts
 from runners.ledger import Ledger
 from runners.measure import measure
-from runners.preflight import host_lock, label_of, preflight
+from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,8 @@ class JobOptions:
     attempt: int = 1
     not_after: datetime | None = None
     ready_deadline_s: float = READY_DEADLINE_S
+    lock_wait_s: float = LOCK_WAIT_S
+    disk_floor_bytes: int = DISK_FLOOR_BYTES
 
 
 class CancelledError(BaseException):
@@ -80,7 +82,7 @@ class _Run:
     server: Running | None = None
 
     def when_host_is_free(self) -> None:
-        with host_lock(self.options.state) as held:
+        with host_lock(self.options.state, self.options.lock_wait_s) as held:
             if not held:
                 self._close_open(Reason.HOST_LOCKED, "another job holds this host")
                 return
@@ -103,7 +105,7 @@ class _Run:
             self.ledger.close_open(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     def _on_locked_host(self, label: str) -> None:
-        if refusal := preflight(self.job, self.options.out, label):
+        if refusal := preflight(self.job, self.options.out, label, self.options.disk_floor_bytes):
             self._close_open(*refusal)
             return
         for _ in range(SERVER_STARTS):

@@ -15,6 +15,7 @@ from matrix.result import ClientBudget, Metrics, Quality
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.prompts import Purpose
     from benchmarks.records import RequestRecord, Target, Window
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
@@ -47,7 +48,7 @@ def measure(
     length = point.workload.run_length
     token_range = server.model.prompt_token_ids
 
-    def load(purpose: str, phase: str, stop: StopRule) -> Window:
+    def load(purpose: Purpose, phase: str, stop: StopRule) -> Window:
         prompts = random_prompts(point.workload, token_range, point_seed(night_seed, planned.key, purpose))
         return run_load(target, prompts, point.load, stop, lambda done, s: on_progress(phase, done, s))
 

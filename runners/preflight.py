@@ -27,7 +27,7 @@ Refusal = tuple[Reason, str]
 
 
 @contextmanager
-def host_lock(state: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[bool]:
+def host_lock(state: Path, wait_s: float) -> Iterator[bool]:
     """Hold this host for one job. Yields False if another job still holds it after `wait_s`.
 
     The kernel drops the lock with its holder, however that one died.
@@ -53,11 +53,11 @@ def label_of(state: Path) -> str:
     return f"{os.getuid()}:{state.resolve()}"
 
 
-def preflight(job: Job, out: Path, label: str, disk_floor_bytes: int = DISK_FLOOR_BYTES) -> Refusal | None:
+def preflight(job: Job, out: Path, label: str, disk_floor_bytes: int) -> Refusal | None:
     """Remove our leftovers, then say what is wrong with the host; None when it is fit. Call with the lock held."""
-    left = remove(label)
-    if left:
-        return Reason.HOST_LOCKED, f"processes of an earlier job cannot be removed: {left}"
+    if left := remove(label):
+        names = ", ".join(f"{leftover.name} ({leftover.pid})" for leftover in left)
+        return Reason.HOST_LOCKED, f"processes of an earlier job cannot be killed: {names}"
     free = shutil.disk_usage(out).free
     if free < disk_floor_bytes:
         return Reason.DISK_FULL, f"{free >> 20} MiB free under {out}; {disk_floor_bytes >> 20} MiB are needed"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from matrix.arguments import Needs, flag_error, render
 from matrix.dialect import Dialect
-from matrix.facts import Engine, Flag, FleetFlags, LayoutFlags, Steps
+from matrix.facts import Engine, Flag, FlagValue, FleetFlags, LayoutFlags, Steps
 from matrix.point import Layout
 
 ENGINE = Engine(
@@ -29,7 +29,7 @@ NEEDS = Needs(largest_concurrency=64, context_tokens=2112)
 
 
 def test_flags_come_sorted_with_the_layout_and_the_context() -> None:
-    flags = {"share": 0.9, "eager": True, "chunked": False, "dtype": "fp8"}
+    flags: dict[str, FlagValue] = {"share": 0.9, "eager": True, "chunked": False, "dtype": "fp8"}
     assert render(ENGINE, Layout(tp=8), flags, 4, NEEDS) == (
         "--chunked", "false", "--dtype", "fp8", "--eager", "--max-model-len", "2112", "--share", "0.9",
         "--tensor-parallel-size", "8",

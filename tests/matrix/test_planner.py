@@ -59,7 +59,7 @@ def test_unknown_names_get_the_nearest(tmp_path: Path) -> None:
         build_plan(fleet, "this-machin", NIGHT)
     with pytest.raises(FleetError, match="did you mean 'tiny-cpu'"):
         build_plan(fleet, "this-machine", NIGHT, recipes=("tiny-cpus",))
-    with pytest.raises(FleetError, match="did you mean 'tiny-cpu.batched"):
+    with pytest.raises(FleetError, match=r"did you mean 'tiny-cpu\.batched"):
         find_job(plan_of(tmp_path), "tiny-cpu.batched")
 
 

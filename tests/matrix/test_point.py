@@ -27,7 +27,8 @@ points = st.builds(
     ),
     workload_id=st.sampled_from(["1k1k", "8k1k"]),
     workload=st.builds(
-        RandomWorkload, name=st.just("w"), isl=st.integers(1, 3), osl=st.integers(1, 3), ratio=st.sampled_from([0.8, 1.0])
+        RandomWorkload,
+        name=st.just("w"), isl=st.integers(1, 3), osl=st.integers(1, 3), ratio=st.sampled_from([0.8, 1.0]),
     ),
     load=st.builds(Concurrency, streams=st.integers(1, 4)),
     power_cap_w=st.sampled_from([None, 300, 400]),
