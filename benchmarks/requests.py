@@ -56,8 +56,10 @@ class RequestQueue:
 
     def make_one(self) -> None:
         prompt = next(self._prompts)
-        headers = {"X-Request-Id": str(self._index)} | self._key
         target = self._target
+        headers = {"X-Request-Id": str(self._index)} | self._key
+        if not target.dialect.keep_alive:
+            headers["Connection"] = "close"
         body = body_of(target, prompt)
         self._ready.append(
             Exchange(

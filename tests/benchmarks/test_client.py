@@ -1,0 +1,381 @@
+"""The client against a real server over loopback, one named fault at a time."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.checks import judge
+from benchmarks.client import required_fds, run_load
+from benchmarks.metrics import client_budget, summarize
+from benchmarks.prompts import random_prompts
+from benchmarks.records import Prompt, RequestError, StopRule, Target, Window
+from matrix.dialect import Dialect
+from matrix.facts import RandomWorkload
+from matrix.point import Concurrency
+from matrix.words import Reason
+from tests.fake_server.running import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKLOAD = RandomWorkload(name="test", isl=32, osl=20)
+STREAMS = 2
+
+
+def stop_after(requests: int, **changes: float) -> StopRule:
+    return StopRule(**{"min_s": 0.0, "max_s": 30.0, "min_requests": requests, **changes})  # type: ignore[arg-type]
+
+
+def load(target: Target, stop: StopRule | None = None, streams: int = STREAMS) -> Window:
+    prompts = random_prompts(WORKLOAD, (10, 1000), "test")
+    return run_load(target, prompts, Concurrency(streams=streams), stop or stop_after(4))
+
+
+def loaded(scenario: str, stop: StopRule | None = None, streams: int = STREAMS, **options: object) -> Window:
+    with running(scenario, **options) as server:
+        return load(server.target(), stop, streams)
+
+
+def reasons(window: Window) -> tuple[Reason, ...]:
+    return judge(window, summarize(window, 1), client_budget(window, Concurrency(streams=STREAMS)))[0]
+
+
+def errors(window: Window) -> set[RequestError | None]:
+    return {record.error for record in window.records}
+
+
+# Well-behaved servers, however they write
+
+
+@pytest.mark.parametrize("usage", ["separate", "last", "every"])
+def test_every_request_is_whole_and_exact(usage: str) -> None:
+    window = loaded("ok", usage=usage)
+    assert errors(window) == {None}
+    for record in window.records:
+        assert record.input_tokens == record.asked_input_tokens
+        assert record.output_tokens == record.asked_output_tokens == record.chunks == len(record.chunk_ns)
+    assert len({record.text_digest for record in window.records}) == len(window.records)
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize("scenario", ["crlf", "comments", "bom", "split_utf8"])
+def test_odd_but_legal_streams_are_read(scenario: str) -> None:
+    window = loaded(scenario)
+    assert errors(window) == {None}
+    assert all(record.chunks == record.output_tokens for record in window.records)
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("scenario", ["empty_deltas", "role_only"])
+def test_chunks_without_content_are_not_tokens(scenario: str) -> None:
+    window = loaded(scenario, ttft_ms=60)
+    for record in window.records:
+        assert record.chunks == record.output_tokens
+        assert record.first_ns is not None
+        assert record.first_ns - record.sent_ns >= 59_000_000
+
+
+@pytest.mark.fault(18)
+def test_chunks_of_several_tokens_are_fewer_than_tokens_and_that_is_fine() -> None:
+    window = loaded("multi_token")
+    assert all(record.chunks == -(-(record.output_tokens or 0) // 4) for record in window.records)
+    assert Reason.TOKEN_COUNT not in reasons(window)
+
+
+@pytest.mark.parametrize("scenario", ["connection_close", "keepalive_close"])
+def test_a_server_that_closes_connections_fails_no_request(scenario: str) -> None:
+    window = loaded(scenario, stop_after(12))
+    assert errors(window) == {None}
+    assert len(window.records) >= 12
+
+
+def test_an_idle_connection_the_server_closed_is_reopened_off_the_clock() -> None:
+    """The server drops a kept connection within 20 ms; a slow prompt source leaves it idle for longer."""
+
+    def slow_prompts() -> Iterator[Prompt]:
+        pause = threading.Event()
+        for token in count(10):
+            pause.wait(0.06)
+            yield Prompt(token_ids=(token, 11, 12), output_tokens=2)
+
+    with running("keepalive_close") as server:
+        window = run_load(server.target(), slow_prompts(), Concurrency(streams=1), stop_after(4))
+    assert errors(window) == {None}
+    assert len(window.records) == 4
+
+
+# The closed loop
+
+
+def test_exactly_the_asked_streams_are_in_flight_until_it_stops() -> None:
+    window = loaded("ok", stop_after(12), streams=4, itl_ms=2)
+    assert len(window.records) == 12 + 3
+    moves = sorted([(one.sent_ns, 1) for one in window.records] + [(one.end_ns, -1) for one in window.records])
+    in_flight, most = 0, 0
+    for _, change in moves:
+        in_flight += change
+        most = max(most, in_flight)
+    assert most == 4
+    assert client_budget(window, Concurrency(streams=4)).achieved_concurrency > 3
+
+
+def test_no_request_starts_after_the_longest_time() -> None:
+    window = loaded("ok", stop_after(10**6, max_s=0.3), itl_ms=1)
+    assert window.records
+    assert all(record.sent_ns - window.start_ns <= 300_000_000 for record in window.records)
+    assert errors(window) == {None}
+
+
+def test_the_shortest_time_is_filled() -> None:
+    window = loaded("ok", stop_after(1, min_s=0.3))
+    assert window.end_ns - window.start_ns >= 290_000_000
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[int, float]] = []
+    with running("ok") as server:
+        prompts = random_prompts(WORKLOAD, (10, 1000), 1)
+        window = run_load(
+            server.target(),
+            prompts,
+            Concurrency(streams=1),
+            stop_after(3),
+            lambda done, elapsed_s: told.append((done, elapsed_s)),
+        )
+    assert told[-1][0] == len(window.records)
+    assert [elapsed_s for _, elapsed_s in told] == sorted(elapsed_s for _, elapsed_s in told)
+
+
+def test_connections_are_opened_before_the_clock_and_kept() -> None:
+    with running("ok") as server, counting_proxy(server.port) as (port, connections):
+        target = Target(host="127.0.0.1", port=port, model="fake-model", dialect=Dialect())
+        window = load(target, stop_after(10), streams=2)
+    assert len(window.records) >= 10
+    assert connections == [2]
+
+
+@contextmanager
+def counting_proxy(port: int) -> Iterator[tuple[int, list[int]]]:
+    """A byte pump before a server, which counts the connections made to it."""
+    connections = [0]
+    listener = socket.create_server(("127.0.0.1", 0))
+    sockets = [listener]
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with_data = True
+        while with_data:
+            try:
+                data = source.recv(65536)
+                sink.sendall(data)
+                with_data = bool(data)
+            except OSError:
+                with_data = False
+
+    def accept() -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            connections[0] += 1
+            far = socket.create_connection(("127.0.0.1", port))
+            sockets.extend((near, far))
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], connections
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def test_stamps_agree_with_the_servers_own() -> None:
+    with running("ok", ttft_ms=20, itl_ms=5) as server:
+        window = load(server.target())
+        truth = {stamps.request_id: stamps for stamps in server.stamps()}
+    for record in window.records:
+        said = truth[str(record.index)]
+        assert record.sent_ns <= said.received_ns
+        assert len(said.content_ns) == record.chunks
+        assert all(seen >= sent for seen, sent in zip(record.chunk_ns, said.content_ns, strict=True))
+    assert window.health.reads >= sum(record.chunks for record in window.records) // 2
+
+
+def test_ipv6_works() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    assert errors(loaded("ok", host="::1")) == {None}
+
+
+# Servers that fail
+
+
+@pytest.mark.fault(11)
+def test_a_dead_port_refuses_a_few_requests_and_gets_no_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    window = load(Target(host="127.0.0.1", port=port, model="m", dialect=Dialect()), stop_after(10**6))
+    assert errors(window) == {RequestError.REFUSED}
+    assert 3 * STREAMS <= len(window.records) <= 5 * STREAMS
+    assert reasons(window) == (Reason.REQUEST_ERRORS, Reason.NO_OUTPUT)
+
+
+@pytest.mark.fault(11)
+def test_a_server_that_stops_listening_refuses_the_rest() -> None:
+    window = loaded("refuse_after", stop_after(10**6), after=4)
+    kinds = Counter(record.error for record in window.records)
+    assert kinds[None] >= 3
+    assert kinds[RequestError.REFUSED] >= 3 * STREAMS
+    assert reasons(window) == (Reason.REQUEST_ERRORS,)
+
+
+@pytest.mark.fault(6)
+def test_a_crash_fails_what_is_in_flight_and_ends_the_load() -> None:
+    window = loaded("crash_after", stop_after(10**6), after=5, itl_ms=1)
+    kinds = Counter(record.error for record in window.records)
+    assert kinds[None] >= 1
+    assert kinds[RequestError.TRUNCATED_STREAM] + kinds[RequestError.RESET] >= 1
+    assert kinds[RequestError.REFUSED] >= 1
+    assert Reason.REQUEST_ERRORS in reasons(window)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"),
+    [
+        pytest.param("http_429", 429, marks=pytest.mark.fault(12)),
+        pytest.param("http_500", 500, marks=pytest.mark.fault(13)),
+        pytest.param("http_503", 503, marks=pytest.mark.fault(13)),
+        pytest.param("health_only", 500, marks=pytest.mark.fault(3)),
+    ],
+)
+def test_an_error_status_is_recorded_with_a_sample_and_never_retried(scenario: str, status: int) -> None:
+    window = loaded(scenario, stop_after(10**6))
+    assert {(record.error, record.status) for record in window.records} == {(RequestError.HTTP_STATUS, status)}
+    assert f"fake failure {status}" in window.records[0].detail
+    assert [record.index for record in window.records] == list(range(len(window.records)))
+    assert len(window.records) <= 5 * STREAMS
+
+
+@pytest.mark.parametrize(
+    ("scenario", "error", "detail"),
+    [
+        pytest.param("html_200", RequestError.BAD_STREAM, "gateway says hello", marks=pytest.mark.fault(14)),
+        pytest.param("json_error_200", RequestError.BAD_STREAM, "still loading", marks=pytest.mark.fault(14)),
+        pytest.param("stream_error", RequestError.BAD_STREAM, "boom", marks=pytest.mark.fault(14)),
+        pytest.param("bad_json", RequestError.BAD_STREAM, "bad JSON", marks=pytest.mark.fault(17)),
+        pytest.param("no_blank_line", RequestError.BAD_STREAM, "blank line", marks=pytest.mark.fault(17)),
+        pytest.param("long_line", RequestError.BAD_STREAM, "a line of", marks=pytest.mark.fault(17)),
+        pytest.param("truncated", RequestError.TRUNCATED_STREAM, "[DONE]", marks=pytest.mark.fault(15)),
+        pytest.param("no_done", RequestError.TRUNCATED_STREAM, "[DONE]", marks=pytest.mark.fault(15)),
+        pytest.param("reset_mid_stream", RequestError.RESET, "reset by peer", marks=pytest.mark.fault(11)),
+    ],
+)
+def test_a_broken_response_fails_its_request_by_name(scenario: str, error: RequestError, detail: str) -> None:
+    window = loaded(scenario)
+    assert errors(window) == {error}
+    assert detail in window.records[0].detail
+    assert all(not record.chunks for record in window.records)
+    assert reasons(window)[:2] == (Reason.REQUEST_ERRORS, Reason.NO_OUTPUT)
+
+
+@pytest.mark.fault(7)
+def test_a_server_that_hangs_is_given_up_after_the_stall_time() -> None:
+    window = loaded("stall", stop_after(10**6, stall_s=0.5))
+    assert errors(window) == {RequestError.STALLED}
+    assert len(window.records) == STREAMS
+    assert reasons(window)[0] is Reason.SERVER_STALLED
+
+
+@pytest.mark.fault(16)
+def test_single_bytes_are_not_progress() -> None:
+    window = loaded("slow_loris", stop_after(10**6, stall_s=0.5))
+    assert errors(window) == {RequestError.STALLED}
+    assert window.health.reads > 10
+
+
+@pytest.mark.fault(7)
+def test_a_request_has_a_longest_time_even_while_events_come() -> None:
+    window = loaded("ok", stop_after(1, request_timeout_s=0.4), itl_ms=200)
+    assert RequestError.TIMEOUT in errors(window)
+    assert window.end_ns - window.start_ns < 20 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected"),
+    [
+        pytest.param("short_output", (Reason.SHORT_OUTPUT,), marks=pytest.mark.fault(19)),
+        pytest.param("long_output", (Reason.LONG_OUTPUT,), marks=pytest.mark.fault(20)),
+        pytest.param("usage_lies", (Reason.TOKEN_COUNT, Reason.SHORT_OUTPUT), marks=pytest.mark.fault(21)),
+        pytest.param("missing_usage", (Reason.TOKEN_COUNT,), marks=pytest.mark.fault(21)),
+        pytest.param("zero_output", (Reason.NO_OUTPUT, Reason.SHORT_OUTPUT), marks=pytest.mark.fault(22)),
+        pytest.param("usage_only", (Reason.NO_OUTPUT,), marks=pytest.mark.fault(18)),
+        pytest.param("duplicate_answers", (Reason.DUPLICATE_OUTPUTS,), marks=pytest.mark.fault(23)),
+    ],
+)
+def test_answers_that_end_well_but_mislead_are_found_out(scenario: str, expected: tuple[Reason, ...]) -> None:
+    window = loaded(scenario, stop_after(12))
+    assert errors(window) == {None}
+    assert tuple(reason for reason in reasons(window) if reason is not Reason.CLIENT_SATURATED) == expected
+
+
+# This process
+
+
+@pytest.mark.fault(27)
+def test_an_interrupt_gets_out_at_once_and_leaves_nothing_open() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    old = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with running("stall") as server:
+            open_files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                load(server.target(), stop_after(10**6))
+            assert len(os.listdir("/proc/self/fd")) == open_files  # noqa: PTH208
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert gc.isenabled()
+
+
+@pytest.mark.fault(26)
+def test_the_file_limit_a_load_needs_can_be_asked_beforehand() -> None:
+    streams = 4
+    needed = required_fds(Concurrency(streams=streams))
+    assert needed > streams
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with running("ok") as server:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(needed, len(os.listdir("/proc/self/fd")) + 8), limits[1]))  # noqa: PTH208
+        try:
+            window = load(server.target(), stop_after(4), streams=streams)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert errors(window) == {None}
+
+
+def test_the_collector_is_left_as_it_was_found() -> None:
+    gc.disable()
+    try:
+        loaded("ok", stop_after(1))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert gc.get_freeze_count() == 0
