@@ -31,7 +31,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--threads-batch", type=int)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--ctx-size", type=int, default=0, help="tokens over all slots; 0 takes the model's own")
     parser.add_argument("--batch-size", type=int, default=2048)
@@ -70,7 +69,7 @@ def parameters(options: argparse.Namespace) -> xllamacpp.CommonParams:
 def _set_threads(params: xllamacpp.CommonParams, options: argparse.Namespace) -> None:
     params.cpuparams.n_threads = options.threads
     params.cpuparams.poll = options.poll
-    params.cpuparams_batch.n_threads = options.threads_batch or options.threads
+    params.cpuparams_batch.n_threads = options.threads
     params.cpuparams_batch.poll = options.poll
 
 

@@ -38,6 +38,16 @@ def port() -> int:
     return free_port("127.0.0.1")
 
 
+def _until_listening(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    pytest.fail("the stub server does not listen")
+
+
 @pytest.mark.parametrize("dialect", [Dialect(), Dialect(prompt_token_ids=False), Dialect(path="/v1/chat/completions")])
 def test_a_server_that_generates_under_its_own_name_is_ready(
     start_stub: StartStub, port: int, dialect: Dialect
@@ -68,14 +78,18 @@ def test_an_exit_is_noticed_long_before_the_deadline(start_stub: StartStub, port
 
 @pytest.mark.fault("3")
 def test_health_alone_is_not_ready(start_stub: StartStub, port: int) -> None:
-    verdict = wait_ready(_awaited(start_stub(port, "health_only"), port), 2)
+    process = start_stub(port, "health_only")
+    _until_listening(port)
+    verdict = wait_ready(_awaited(process, port), 1)
     assert isinstance(verdict, NotReady)
     assert verdict.reason is Reason.SERVER_NOT_READY
     assert verdict.detail.endswith("/v1/completions answered 500: no kernel image")
 
 
 def test_a_page_of_html_is_not_a_list_of_models(start_stub: StartStub, port: int) -> None:
-    verdict = wait_ready(_awaited(start_stub(port, "html"), port), 2)
+    process = start_stub(port, "html")
+    _until_listening(port)
+    verdict = wait_ready(_awaited(process, port), 1)
     assert isinstance(verdict, NotReady)
     assert verdict.reason is Reason.SERVER_NOT_READY
     assert "<html>login" in verdict.detail
@@ -88,7 +102,9 @@ def test_a_death_during_the_first_token_is_an_exit(start_stub: StartStub, port: 
 
 
 def test_a_first_token_that_never_comes_ends_at_the_deadline(start_stub: StartStub, port: int) -> None:
-    verdict = wait_ready(_awaited(start_stub(port, "hangs_in_completion"), port), 2)
+    process = start_stub(port, "hangs_in_completion")
+    _until_listening(port)
+    verdict = wait_ready(_awaited(process, port), 1)
     assert isinstance(verdict, NotReady)
     assert verdict.reason is Reason.SERVER_NOT_READY
 
@@ -105,11 +121,7 @@ def stranger(port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Somebody else's server on our port: healthy, and under the right name."""
     stub = Path(__file__).with_name("stub_server.py")
     with subprocess.Popen((sys.executable, str(stub), str(port), "m", "good")) as process:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
+        _until_listening(port)
         yield process
         process.kill()
 

@@ -80,13 +80,13 @@ def test_the_recipes_flags_come_before_ours_which_therefore_win(tiny_server: Ser
 
 def test_every_flag_reaches_the_engine() -> None:
     flags = [
-        "--parallel", "7", "--ctx-size", "700", "--batch-size", "96", "--ubatch-size", "48", "--threads-batch", "5",
+        "--parallel", "7", "--ctx-size", "700", "--batch-size", "96", "--ubatch-size", "48",
         "--flash-attn", "off", "--cache-type-k", "q8_0", "--cache-type-v", "bf16", "--kv-unified",
         "--no-cont-batching", "--no-repack", "--poll", "0",
     ]  # fmt: skip
     params = parameters(parse([*_REQUIRED, *flags]))
     assert (params.n_parallel, params.n_ctx, params.n_batch, params.n_ubatch) == (7, 700, 96, 48)
-    assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads, params.cpuparams.poll) == (3, 5, 0)
+    assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads, params.cpuparams.poll) == (3, 3, 0)
     assert params.flash_attn_type.name == "LLAMA_FLASH_ATTN_TYPE_DISABLED"
     assert (params.cache_type_k.name, params.cache_type_v.name) == ("GGML_TYPE_Q8_0", "GGML_TYPE_BF16")
     assert (params.kv_unified, params.cont_batching, params.no_extra_bufts) == (True, False, True)
