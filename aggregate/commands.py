@@ -49,9 +49,10 @@ def verify(home: Path) -> str:
 def account(coverage: Coverage) -> str:
     """The account of a run, every point without a result by name."""
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in coverage.outcomes.items()) or "none"
+    published, quarantined, missing = len(coverage.published), len(coverage.quarantined), len(coverage.missing)
     lines = [
-        f"{coverage.planned} planned = {len(coverage.published)} published ({outcomes})"
-        f" + {len(coverage.quarantined)} quarantined + {len(coverage.missing)} missing"
+        f"{coverage.planned} planned = {published} published + {quarantined} quarantined + {missing} missing",
+        f"published: {outcomes}",
     ]
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]

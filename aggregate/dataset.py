@@ -112,7 +112,7 @@ def current(ordered: pa.Table) -> pa.Table:
         return ordered
     later, earlier = ordered.slice(1), ordered.slice(0, ordered.num_rows - 1)
     changes = [pc.not_equal(earlier.column(name), later.column(name)) for name in ("run_id", "point_id")]
-    is_last = pa.concat_arrays([*pc.or_(*changes).combine_chunks().chunks, pa.array([True])])
+    is_last = pa.chunked_array([*pc.or_(*changes).chunks, pa.array([True])], pa.bool_())
     return ordered.filter(is_last)
 
 
