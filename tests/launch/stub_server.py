@@ -1,4 +1,7 @@
-"""A server that misbehaves before it is ready: `python stub_server.py PORT MODEL MODE`. Standard library only."""
+"""A server that misbehaves before it is ready: `python stub_server.py PORT MODEL MODE`.
+
+`tests.fake_server` answers its first, unstreamed request well on purpose: its faults begin under load.
+"""
 
 import json
 import signal

@@ -36,8 +36,8 @@ def twin() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.mark.fault("28")
-@pytest.mark.fault("36")
+@pytest.mark.fault(28)
+@pytest.mark.fault(36)
 def test_a_server_whose_runner_was_killed_is_removed_and_its_unlabelled_twin_is_not(
     tmp_path: Path, label: str, twin: subprocess.Popen[bytes]
 ) -> None:

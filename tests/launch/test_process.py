@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from launch import capped_log, leftovers
 from launch import process as processes
@@ -40,6 +41,7 @@ def test_a_server_that_obeys_is_gone_after_sigterm(start: Start) -> None:
     assert not psutil.pid_exists(process.pid)
 
 
+@pytest.mark.fault(8)
 def test_a_server_that_ignores_sigterm_is_killed_and_says_so(start: Start) -> None:
     process = start("-c", _IGNORE_SIGTERM)
     _until(_says(process, "up"))
@@ -63,7 +65,7 @@ def test_cancellation_does_not_ask_first(start: Start) -> None:
 
 
 def test_workers_of_the_group_end_with_the_server(start: Start) -> None:
-    process = start("-c", "import os, signal; print('pid', os.fork(), flush=True); signal.pause()")
+    process = start("-c", "import os, signal; os.write(1, b'pid %d\\n' % os.fork()); signal.pause()")
     _until(_says(process, "pid 0"))
     workers = processes.pids(process) - {process.pid}
     assert len(workers) == 1
@@ -81,7 +83,7 @@ def test_a_worker_is_ended_even_when_its_server_died_first(start: Start) -> None
 
 def test_a_child_that_changed_session_is_found_by_its_label(start: Start) -> None:
     process = start(
-        "-c", "import os, signal; os.fork() or os.setsid(); print('up', os.getsid(0), flush=True); signal.pause()"
+        "-c", "import os, signal; os.fork() or os.setsid(); os.write(1, b'up %d\\n' % os.getsid(0)); signal.pause()"
     )
     _until(lambda: len(re.findall(r"up \d+", capped_log.read_tail(process.log))) == 2)
     assert len(processes.pids(process)) == 2
@@ -97,6 +99,7 @@ def test_a_server_sees_only_the_environment_it_was_given(start: Start) -> None:
     assert seen - {"LC_CTYPE"} == {"PYTHONUNBUFFERED", "INFERFLEET_LABEL"}  # LC_CTYPE: Python's own, in the C locale
 
 
+@pytest.mark.fault(33)
 def test_a_server_leaves_no_core_dump_and_no_terminal(start: Start) -> None:
     process = start("-c", "import signal; signal.pause()")
     server = psutil.Process(process.pid)
@@ -104,6 +107,7 @@ def test_a_server_leaves_no_core_dump_and_no_terminal(start: Start) -> None:
     assert server.terminal() is None
 
 
+@pytest.mark.fault(34)
 def test_a_log_flood_neither_blocks_the_server_nor_loses_the_tail(start: Start) -> None:
     flood = "print('first line')\nfor n in range(200000): print('noise', n)\nprint('last words', flush=True)"
     process = start("-c", flood, cap_bytes=64 * 1024)

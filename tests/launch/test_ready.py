@@ -59,7 +59,7 @@ def test_a_server_that_generates_under_its_own_name_is_ready(
     assert port_owner(process, port) is PortOwner.OURS
 
 
-@pytest.mark.fault("1")
+@pytest.mark.fault(1)
 def test_a_server_that_never_listens_ends_at_the_deadline(start_stub: StartStub, port: int) -> None:
     verdict = wait_ready(_awaited(start_stub(port, "never_listens"), port), 0.5)
     assert isinstance(verdict, NotReady)
@@ -67,7 +67,7 @@ def test_a_server_that_never_listens_ends_at_the_deadline(start_stub: StartStub,
     assert verdict.detail == "not ready after 0.5 s: /health: ConnectError"
 
 
-@pytest.mark.fault("2")
+@pytest.mark.fault(2)
 def test_an_exit_is_noticed_long_before_the_deadline(start_stub: StartStub, port: int) -> None:
     began = time.monotonic()
     verdict = wait_ready(_awaited(start_stub(port, "exits"), port), 600)
@@ -76,7 +76,7 @@ def test_an_exit_is_noticed_long_before_the_deadline(start_stub: StartStub, port
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.fault("3")
+@pytest.mark.fault(3)
 def test_health_alone_is_not_ready(start_stub: StartStub, port: int) -> None:
     process = start_stub(port, "health_only")
     _until_listening(port)
@@ -109,7 +109,7 @@ def test_a_first_token_that_never_comes_ends_at_the_deadline(start_stub: StartSt
     assert verdict.reason is Reason.SERVER_NOT_READY
 
 
-@pytest.mark.fault("10")
+@pytest.mark.fault(10)
 def test_a_server_of_another_model_is_refused_by_name(start_stub: StartStub, port: int) -> None:
     verdict = wait_ready(_awaited(start_stub(port, "good", "other"), port), 30)
     assert isinstance(verdict, NotReady)
@@ -126,7 +126,7 @@ def stranger(port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.mark.fault("9")
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("ours", ["import signal; signal.pause()", "raise SystemExit(1)"])
 def test_a_stranger_on_our_port_is_a_conflict_and_stays_alive(
     start: Start, port: int, stranger: subprocess.Popen[bytes], ours: str

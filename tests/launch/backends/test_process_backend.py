@@ -102,7 +102,7 @@ def test_a_refused_flag_ends_the_server_and_its_words_are_kept(tiny_server: Serv
     assert "unrecognized arguments: --nonsense" in verdict.log_tail
 
 
-@pytest.mark.fault("9")
+@pytest.mark.fault(9)
 def test_a_port_that_was_taken_meanwhile_is_a_conflict(
     tiny_server: Server, tmp_path: Path, label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
