@@ -54,7 +54,8 @@ def run_load(
     makes a load impossible, OSError if the host has no address or this process no file descriptors left.
     """
     queue = RequestQueue(target, prompts, load.streams)
-    run = _Run(queue, resolve(target.host, target.port), load.streams, stop, on_progress)
+    address = resolve(target.host, target.port)
+    run = _Run(queue, address, load.streams, stop, on_progress, keep_alive=target.dialect.keep_alive)
     with _quiet_gc():
         try:
             return run.window()
@@ -87,12 +88,14 @@ class _Run:
         streams: int,
         stop: StopRule,
         on_progress: Callable[[int, float], None] | None,
+        *,
+        keep_alive: bool,
     ) -> None:
         self._queue = queue
         self._stop = stop
         self._on_progress = on_progress
         self._stamper = Stamper()
-        self._wire = Wire(address, streams, self._stamper, self._on_end)
+        self._wire = Wire(address, streams, self._stamper, self._on_end, keep_alive=keep_alive)
         self._finished: deque[Exchange] = deque()
         self._records: list[RequestRecord] = []
         self._several = 0

@@ -40,13 +40,13 @@ def body_of(target: Target, prompt: Prompt) -> bytes:
 class RequestQueue:
     """Endless requests in prompt order, numbered from 0; `make_one` fills it up while nothing is happening."""
 
-    __slots__ = ("_ahead", "_index", "_key", "_prompts", "_ready", "_target")
+    __slots__ = ("_ahead", "_headers", "_index", "_prompts", "_ready", "_target")
 
     def __init__(self, target: Target, prompts: Iterator[Prompt], streams: int) -> None:
         _check_speakable(target)
         self._target = target
         self._prompts = prompts
-        self._key = _api_key(target)
+        self._headers = _api_key(target) | ({} if target.dialect.keep_alive else {"Connection": "close"})
         self._ready: deque[Exchange] = deque()
         self._index = 0
         self._ahead = min(streams, MAX_AHEAD)
@@ -57,7 +57,7 @@ class RequestQueue:
     def make_one(self) -> None:
         prompt = next(self._prompts)
         target = self._target
-        headers = {"X-Request-Id": str(self._index)} | self._key
+        headers = {"X-Request-Id": str(self._index)} | self._headers
         if not target.dialect.keep_alive:
             headers["Connection"] = "close"
         body = body_of(target, prompt)

@@ -43,7 +43,13 @@ class Wire:
     """
 
     def __init__(
-        self, address: Address, streams: int, stamper: Stamper, on_end: Callable[[Slot, Exchange], None]
+        self,
+        address: Address,
+        streams: int,
+        stamper: Stamper,
+        on_end: Callable[[Slot, Exchange], None],
+        *,
+        keep_alive: bool,
     ) -> None:
         self.slots = [Slot() for _ in range(streams)]
         self.in_flight = 0
@@ -51,6 +57,7 @@ class Wire:
         self._address = address
         self._stamper = stamper
         self._on_end = on_end
+        self._keep_alive = keep_alive
         self._by_fd: dict[int, Slot] = {}
         self._epoll = select.epoll()
 
@@ -102,7 +109,7 @@ class Wire:
         self._end(slot, exchange)
 
     def _finish(self, slot: Slot, exchange: Exchange, *, keep: bool) -> None:
-        if not keep or slot.connection is None or slot.connection.sending:
+        if not (keep and self._keep_alive) or slot.connection is None or slot.connection.sending:
             self._disconnect(slot)
         exchange.end_ns = exchange.reads[-1][0]
         self._end(slot, exchange)

@@ -1,4 +1,4 @@
-"""Reported metrics against a server's own send stamps: `python tests/perf/metrics_against_stamps.py`.
+"""Reported metrics against a server's own send stamps: `python -m tests.perf.metrics_against_stamps`.
 
 Exits 1 if a median is off by more than LIMIT_MS. The truth is the server's clock (CLOCK_MONOTONIC, the same host):
 from the request being read to each content chunk being sent.
@@ -9,13 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
-
-ROOT = Path(__file__).parents[2]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
 
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
