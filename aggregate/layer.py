@@ -12,7 +12,7 @@ from aggregate import dataset
 from aggregate.export import csv_bytes, json_bytes, parquet_bytes
 from aggregate.files import sha256
 from aggregate.frontiers import frontiers
-from aggregate.manifest import FOLDER, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
+from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
 from matrix.atomic import write_atomic
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-
-_SUFFIX: dict[Kind, str] = {
-    "night_parquet": "parquet",
-    "night_csv": "csv",
-    "year_parquet": "parquet",
-    "frontiers": "json",
-    "coverage": "json",
-}
 
 
 class _Layer:
@@ -51,8 +43,9 @@ class _Layer:
     def write(self, kind: Kind, about: str, rows: int, table_rows: int, data: bytes) -> None:
         """Make the file whatever there was before. Its name holds its hash: old readers keep what they have open."""
         digest = sha256(data)
+        folder, ending = PLACE[kind]
         entry = FileEntry(
-            path=f"{FOLDER[kind]}/{about}.{digest[:16]}.{_SUFFIX[kind]}",
+            path=f"{folder}/{about}.{digest[:16]}.{ending}",
             kind=kind,
             about=about,
             sha256=digest,
@@ -169,7 +162,7 @@ def remove_orphans(home: Path) -> None:
     before = load(home, newest.previous) if newest and newest.previous else None
     named = {entry.path for one in (newest, before) if one for entry in one.files}
     folder = home / PUBLISHED
-    for name in sorted(set(FOLDER.values())):
+    for name in sorted({place for place, _ in PLACE.values()}):
         for path in (folder / name).glob("*"):
             if path.relative_to(folder).as_posix() not in named:
                 path.unlink()

@@ -26,13 +26,14 @@ MANIFEST = "manifest.json"
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage"]
-FOLDER: dict[Kind, str] = {
-    "night_parquet": "nights",
-    "night_csv": "nights",
-    "year_parquet": "years",
-    "frontiers": "frontiers",
-    "coverage": "coverage",
+PLACE: dict[Kind, tuple[str, str]] = {
+    "night_parquet": ("nights", "parquet"),
+    "night_csv": ("nights", "csv"),
+    "year_parquet": ("years", "parquet"),
+    "frontiers": ("frontiers", "json"),
+    "coverage": ("coverage", "json"),
 }
+"""The folder and the ending of each kind of file."""
 
 
 class FileEntry(Fact, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from aggregate import dataset, layer
+from aggregate import dataset
 from aggregate.files import sha256
 from aggregate.manifest import MANIFEST, PUBLISHED, Manifest, load, verify
 from aggregate.merge import Merged, merge
@@ -342,8 +342,8 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
 
 def test_a_cell_that_a_spreadsheet_would_run_is_quoted_in_the_csv(tmp_path: Path) -> None:
     job = PLAN.jobs[0]
-    evil = {"outcome": Outcome.INFRA_FAILED, "reasons": (Reason.DISK_FULL,), "metrics": None}
-    artifact_of(tmp_path / "in", PLAN, job, detail="=cmd|'/c calc'!A0", **evil)
+    formula = {"detail": "=cmd|'/c calc'!A0", "outcome": Outcome.INFRA_FAILED}
+    artifact_of(tmp_path / "in", PLAN, job, attempt=1, **formula, reasons=(Reason.DISK_FULL,), metrics=None)
     artifact_of(tmp_path / "in", PLAN, PLAN.jobs[1], detail='+1,"two"\nlines')
     publish(merge(PLAN, tmp_path / "in"), PLAN, tmp_path)
     with entry_path(tmp_path, "night_csv", "2026-10-01").open(newline="") as file:
@@ -362,7 +362,3 @@ def test_a_manifest_of_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> Non
     path.write_bytes(msgspec.json.encode(newer))
     with pytest.raises(FleetError, match="upgrade"):
         publish(a_run(tmp_path), PLAN, tmp_path)
-
-
-def test_every_kind_of_file_has_a_folder_and_an_ending() -> None:
-    assert layer._SUFFIX.keys() == layer.FOLDER.keys()
