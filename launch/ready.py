@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
@@ -79,71 +80,72 @@ _Answer = TypeVar("_Answer", _Completion, _ServedModels)
 
 
 def wait_ready(server: Awaited, deadline_s: float) -> Ready | NotReady:
-    """Wait at most `deadline_s` seconds. An exit is noticed within a poll, even in the middle of a request."""
-    return asyncio.run(_race(server, deadline_s))
+    """Wait at most `deadline_s` seconds. An exit is noticed within a poll, even in the middle of a request.
 
-
-async def _race(server: Awaited, deadline_s: float) -> Ready | NotReady:
+    The asking is done by a thread, so that the caller's own waits on nothing that could swallow what a signal
+    handler raises (an event loop's callbacks do).
+    """
     started = time.monotonic()
+    given_up = threading.Event()
     last_seen = ["nothing answered"]
-    tasks = {asyncio.ensure_future(_probe(server, last_seen)), asyncio.ensure_future(_watch_exit(server))}
-    done, pending = await asyncio.wait(tasks, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    if not done:
-        return NotReady(reason=Reason.SERVER_NOT_READY, detail=f"not ready after {deadline_s:g} s: {last_seen[0]}")
-    failure = next((task.result() for task in done if task.result() is not None), None)
-    return failure or Ready(seconds=time.monotonic() - started)
+    pool = ThreadPoolExecutor(max_workers=1)
+    probe = pool.submit(_probe, server, deadline_s, given_up, last_seen)
+    try:
+        while time.monotonic() - started < deadline_s:
+            if (code := server.exit_code()) is not None:
+                return _exited(server, code)
+            if wait((probe,), _POLL_S).done:
+                return probe.result() or Ready(seconds=time.monotonic() - started)
+    finally:
+        given_up.set()
+        pool.shutdown(wait=False)
+    return NotReady(reason=Reason.SERVER_NOT_READY, detail=f"not ready after {deadline_s:g} s: {last_seen[0]}")
 
 
-async def _watch_exit(server: Awaited) -> NotReady:
-    while (code := server.exit_code()) is None:
-        await asyncio.sleep(_POLL_S)
+def _exited(server: Awaited, code: int) -> NotReady:
     if server.port_owner() is PortOwner.OTHER:
         return _port_conflict(server, f"the server exited with code {code}")
     return NotReady(reason=Reason.SERVER_EXITED, detail=f"exited with code {code} before it was ready")
 
 
-async def _probe(server: Awaited, last_seen: list[str]) -> NotReady | None:
+def _probe(server: Awaited, deadline_s: float, given_up: threading.Event, last_seen: list[str]) -> NotReady | None:
     """None once everything holds. `last_seen` keeps what is still missing, for the message at the deadline."""
-    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.port}", trust_env=False) as client:
-        while True:
+    base = f"http://{server.host}:{server.port}"
+    with httpx.Client(base_url=base, timeout=_STATUS_TIMEOUT_S, trust_env=False) as client:
+        while not given_up.wait(_POLL_S):
             try:
-                wrong = await _attempt(client, server)
+                return _attempt(client, server, deadline_s)
             except _NotYet as waiting:
                 last_seen[0] = str(waiting)
-            else:
-                return wrong
-            await asyncio.sleep(_POLL_S)
+    return None
 
 
 class _NotYet(Exception):
     """A condition does not hold yet; its text says which."""
 
 
-async def _attempt(client: httpx.AsyncClient, server: Awaited) -> NotReady | None:
+def _attempt(client: httpx.Client, server: Awaited, deadline_s: float) -> NotReady | None:
     """None: ready. A NotReady: waiting longer cannot help. Raises _NotYet otherwise."""
-    await _ask(client.build_request("GET", server.dialect.health_path, timeout=_STATUS_TIMEOUT_S), client)
+    _ask(client, client.build_request("GET", server.dialect.health_path))
     if server.port_owner() is PortOwner.OTHER:
         return _port_conflict(server, "it answers in our server's place")
-    served = await _served_models(client, server.dialect.models_path)
+    served = _served_models(client, server.dialect.models_path)
     if server.model not in served:
         detail = f"serves {', '.join(served) or 'no model'}, not {server.model}"
         return NotReady(reason=Reason.MODEL_MISMATCH, detail=detail)
-    await _one_token(client, server)
+    _one_token(client, server, deadline_s)
     return None
 
 
-async def _served_models(client: httpx.AsyncClient, path: str) -> list[str]:
-    body = await _ask(client.build_request("GET", path, timeout=_STATUS_TIMEOUT_S), client)
+def _served_models(client: httpx.Client, path: str) -> list[str]:
+    body = _ask(client, client.build_request("GET", path))
     return [model.id for model in _decode(body, _ServedModels, path).data]
 
 
-async def _one_token(client: httpx.AsyncClient, server: Awaited) -> None:
-    """No timeout of its own: a first token may compile kernels for minutes, and the deadline stands around it."""
+def _one_token(client: httpx.Client, server: Awaited, deadline_s: float) -> None:
+    """As patient as the deadline: a first token may compile kernels for minutes."""
     path = server.dialect.path
-    body = await _ask(client.build_request("POST", path, json=_one_token_body(server), timeout=None), client)
+    body = _ask(client, client.build_request("POST", path, json=_one_token_body(server), timeout=deadline_s))
     if not _decode(body, _Completion, path).choices:
         raise _NotYet(f"{path} answered without a choice")
 
@@ -160,10 +162,10 @@ def _one_token_body(server: Awaited) -> dict[str, object]:
     return {"model": server.model, **fields, **asked}
 
 
-async def _ask(request: httpx.Request, client: httpx.AsyncClient) -> bytes:
+def _ask(client: httpx.Client, request: httpx.Request) -> bytes:
     path = request.url.path
     try:
-        response = await client.send(request)
+        response = client.send(request)
     except httpx.HTTPError as error:
         raise _NotYet(f"{path}: {type(error).__name__}") from error
     if response.status_code != httpx.codes.OK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -113,15 +114,24 @@ def test_a_port_that_was_taken_meanwhile_is_a_conflict(
     assert "couldn't bind" in verdict.log_tail
 
 
-def test_an_interrupted_launch_leaves_no_server(
-    tiny_server: Server, tmp_path: Path, label: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+class _Told(BaseException):
+    """What a runner's signal handler raises."""
 
-    monkeypatch.setattr(backend, "wait_ready", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        _launch(tiny_server, tmp_path, label)
+
+def test_a_launch_interrupted_by_a_signal_leaves_no_server(tiny_server: Server, tmp_path: Path, label: str) -> None:
+    def told(*_: object) -> None:
+        assert leftovers.find(label)
+        raise _Told
+
+    dialect = msgspec.structs.replace(tiny_server.dialect, health_path="/never")
+    before = signal.signal(signal.SIGALRM, told)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(_Told):
+            _launch(msgspec.structs.replace(tiny_server, dialect=dialect), tmp_path, label, 600)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert leftovers.find(label) == ()
 
 
