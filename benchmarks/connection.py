@@ -47,7 +47,10 @@ class Read(NamedTuple):
 
 
 class Connection:
-    """Opens at once; `connect_error` says how that went once the socket is writable."""
+    """Opens at once; `connect_error` says how that went once the socket is writable.
+
+    Raises ConnectionError if the network refuses at once, another OSError if this process may open no more sockets.
+    """
 
     __slots__ = ("_socket", "_unsent", "connected", "fd", "used")
 
@@ -64,7 +67,7 @@ class Connection:
         error = self._socket.connect_ex(address.sockaddr)
         if error not in {0, errno.EINPROGRESS}:
             self.close()
-            raise OSError(error, os.strerror(error))
+            raise ConnectionError(error, os.strerror(error))
 
     def connect_error(self) -> int:
         """0 once connected, else the errno of the failed connect."""

@@ -120,8 +120,6 @@ class Wire:
         self.moved_ns = time.monotonic_ns()
         self._on_end(slot, exchange)
 
-    # Connections
-
     def _connect(self, slot: Slot) -> str:
         """Starts a fresh connection; returns why it could not, or nothing."""
         self._disconnect(slot)
@@ -146,8 +144,6 @@ class Wire:
         why = self._connect(slot)
         if why:
             self.fail(slot, exchange, RequestError.REFUSED, why)
-
-    # Events
 
     def _on_event(self, slot: Slot, connection: Connection, mask: int) -> None:
         exchange = slot.exchange

@@ -46,9 +46,6 @@ class Fault:
     refuses_after: bool = False
 
 
-# Life and death
-
-
 def never_listen(options: Options) -> None:
     time.sleep(FOREVER_S)
 
@@ -73,9 +70,6 @@ async def refuse(reply: Reply) -> None:
     await answer_well(reply)
 
 
-# Whole responses
-
-
 def status(code: int) -> Callable[[Reply], Awaitable[None]]:
     async def answer(reply: Reply) -> None:
         body = {"error": {"message": f"fake failure {code}", "code": code}}
@@ -95,9 +89,6 @@ async def json_error_200(reply: Reply) -> None:
 async def stream_error(reply: Reply) -> None:
     await reply.stream([*reply.events()[: reply.options.after], Event(sse({"error": {"message": "boom"}}), 0), last()])
     reply.end()
-
-
-# Streams that break off, hang or crawl
 
 
 def last() -> Event:
@@ -131,9 +122,6 @@ async def slow_loris(reply: Reply) -> None:
         reply.writer.write(bytes([byte]))
         await asyncio.sleep(max(reply.options.itl_ms, 20) / 1000)
     reply.end()
-
-
-# Streams written oddly, or wrongly
 
 
 def rewritten(change: Callable[[list[Event]], list[Event]]) -> Callable[[Reply], Awaitable[None]]:
