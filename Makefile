@@ -30,7 +30,7 @@ unit: .venv/.dev
 	$(BIN)/pytest
 
 perf: .venv/.dev ## measured against ground truth; for people, never a CI gate
-	$(BIN)/python tests/perf/metrics_against_stamps.py
+	$(BIN)/python -m tests.perf.metrics_against_stamps
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .

@@ -66,7 +66,8 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
 class ClientHealth(Fact, frozen=True, kw_only=True):
     """What the client knows of its own lateness over one window; `matrix.result.ClientBudget` is made from it.
 
-    `stamp_delay_ns` are user-minus-kernel receive stamps, one per read; empty without kernel stamps.
+    `stamp_delay_ns` are user-minus-kernel receive stamps, one per read, thinned evenly above 2**18; empty without
+    kernel stamps.
     """
 
     kernel_stamps: bool
@@ -100,7 +101,7 @@ class StopRule(Fact, frozen=True, kw_only=True):
     """No new request starts once `min_s` and `min_requests` are both reached, or at `max_s`; those in flight end.
 
     A request in flight `request_timeout_s` after it was sent fails as `timeout`; when no in-flight request
-    has moved for `stall_s` all of them fail as `stalled`. `should_stop` is polled a few times a second.
+    has moved for `stall_s` all of them fail as `stalled`.
     """
 
     min_s: float

@@ -14,6 +14,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     `exact_length` are body fields that make the server produce exactly `max_tokens` tokens;
     `no_cache` are body fields that keep a prompt from being answered out of a prefix cache.
+    `keep_alive` is false for a server that may close a kept connection just as the next request is sent on it:
+    then each request has a connection of its own, opened before its clock starts.
     """
 
     path: Literal["/v1/completions", "/v1/chat/completions"] = "/v1/completions"
@@ -21,6 +23,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     exact_length: dict[str, Scalar] = {}
     no_cache: dict[str, Scalar] = {}
     usage_needs_stream_options: bool = True
+    keep_alive: bool = True
     health_path: str = "/health"
     models_path: str = "/v1/models"
     metrics_path: str | None = None

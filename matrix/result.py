@@ -60,7 +60,8 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     """How much of the numbers could be the client's own doing.
 
     `stamp_delay_s_*`: from the kernel's receive stamp to user space, what a client without kernel stamps would
-    have added; null without kernel stamps. `achieved_concurrency`: mean requests in flight over the window.
+    have added; null without kernel stamps. `achieved_concurrency`: mean requests in flight from when
+    every stream had sent its first until the last was sent.
     """
 
     kernel_stamps: bool

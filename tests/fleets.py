@@ -42,15 +42,15 @@ tiny:
 WORKLOADS = """\
 short:
   kind: random
-  name: 16 in, 8 out
+  name: 16 in, 64 out
   isl: 16
-  osl: 8
+  osl: 64
   run_length: {min_s: 0.2, max_s: 20, min_requests: 4}
 long:
   kind: random
-  name: 32 in, 4 out
-  isl: 32
-  osl: 4
+  name: 128 in, 32 out
+  isl: 128
+  osl: 32
   run_length: {min_s: 0.2, max_s: 20, min_requests: 4}
 """
 

@@ -26,7 +26,7 @@ def test_points_with_equal_server_arguments_share_one_start(tmp_path: Path) -> N
 def test_the_context_holds_the_longest_request_of_the_group_on_every_stream(tmp_path: Path) -> None:
     fleet = load_fleet(write_fleet(tmp_path))
     slots = group(fleet, points_of(fleet))[1]
-    assert slots.args[slots.args.index("--ctx-size") + 1] == str((32 + 4 + 64) * 2)
+    assert slots.args[slots.args.index("--ctx-size") + 1] == str((128 + 32 + 64) * 2)
 
 
 def test_steps_split_a_group(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_asking_for_one_more_concurrency_keeps_the_job_ids(tmp_path: Path) -> No
 
 
 def test_what_cannot_fit_is_dropped_with_its_reason(tmp_path: Path) -> None:
-    fleet = load_fleet(write_fleet(tmp_path, model=MODEL.replace("max_context: 4096", "max_context: 90")))
+    fleet = load_fleet(write_fleet(tmp_path, model=MODEL.replace("max_context: 4096", "max_context: 200")))
     dropped = [item for item in expand(fleet) if isinstance(item, Dropped)]
     assert [item.id for item in dropped] == ["tiny-cpu.slots2.long.c2"]
-    assert "needs a context of 100 tokens; tiny holds 90" in dropped[0].why
+    assert "needs a context of 224 tokens; tiny holds 200" in dropped[0].why

@@ -160,7 +160,7 @@ def test_a_bug_of_ours_leaves_rows_that_say_so_and_no_server(
 def test_too_few_file_descriptors_are_found_before_anything_starts(
     plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runners.preflight.required_fds", lambda load: 1 << 40)
+    monkeypatch.setattr("runners.preflight.required_fds", lambda _: 1 << 40)
     assert reasons(run(plan_of(), tmp_path)) == {(Reason.FD_LIMIT,)}
 
 

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from launch.leftovers import find
+from matrix.result import PointResult
+from matrix.words import Outcome, Reason
+from runners.preflight import label_of
+from tests.fleets import WORKLOADS
+from tests.night import Night, make_night
+
+LONG = WORKLOADS.replace("min_s: 0.2", "min_s: 60").replace("max_s: 20", "max_s: 100")
+
+
+def rows(night: Night, job_id: str) -> dict[str, PointResult]:
+    files = (night.artifacts / f"job-{job_id}-a1" / "points").glob("*.json")
+    return {path.stem: msgspec.json.decode(path.read_bytes(), type=PointResult) for path in files}
+
+
+def servers(night: Night) -> int:
+    label = label_of(night.root / "tmp" / f"inferfleet-{os.getuid()}")
+    return len(find(label))
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert true()
+
+
+def test_a_job_on_the_real_engine_ends_ok_and_leaves_no_server(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    job = night.plan().jobs[0]
+    ended = night.call(*night.run_args(job.id))
+    found = rows(night, job.id)
+    # requests of a few milliseconds on a busy machine may honestly saturate the client; nothing else may be wrong
+    assert {reason for result in found.values() for reason in result.reasons} <= {Reason.CLIENT_SATURATED}
+    assert all(result.metrics and result.metrics.requests_failed == 0 for result in found.values())
+    assert ended.returncode == (0 if {result.outcome for result in found.values()} == {Outcome.OK} else 4)
+    assert servers(night) == 0
+    assert "[2/2]" in ended.stderr
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_in_cancelled_rows_and_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
+    night = make_night(tmp_path, workloads=LONG)
+    job = night.plan().jobs[0]
+    runner = night.start(*night.run_args(job.id))
+    wait_until(lambda: servers(night) == 1)
+    time.sleep(1.0)  # somewhere inside start, warm-up or measurement
+    runner.send_signal(number)
+    assert runner.wait(20) == 130
+    found = rows(night, job.id)
+    assert set(found) == {point.id for point in job.points}
+    assert {result.reasons for result in found.values()} == {(Reason.INTERRUPTED,)}
+    assert servers(night) == 0
+
+
+@pytest.mark.fault(28)
+def test_after_a_kill_every_point_has_its_file_and_the_next_run_removes_the_server(tmp_path: Path) -> None:
+    night = make_night(tmp_path, workloads=LONG)
+    killed, following = night.plan().jobs
+    runner = night.start(*night.run_args(killed.id))
+    wait_until(lambda: servers(night) == 1)
+    runner.kill()
+    runner.wait(10)
+    found = rows(night, killed.id)
+    assert set(found) == {point.id for point in killed.points}
+    assert {result.outcome for result in found.values()} == {None}
+    left = [leftover.pid for leftover in find(label_of(night.root / "tmp" / f"inferfleet-{os.getuid()}"))]
+    assert left
+    runner = night.start(*night.run_args(following.id))
+    wait_until(lambda: not any(psutil.pid_exists(pid) and _alive(pid) for pid in left))
+    runner.terminate()
+    runner.wait(20)
+    assert servers(night) == 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_an_artifact_is_never_written_over(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "precious").touch()
+    job = night.plan().jobs[0].id
+    refused = night.call("run", "--plan", night.plan_path, "--job", job, "--out", out)
+    assert refused.returncode == 1
+    assert "is not empty" in refused.stderr
+    assert [path.name for path in out.iterdir()] == ["precious"]
+
+
+def test_a_time_that_is_none_says_how_to_write_one(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    refused = night.call(*night.run_args(night.plan().jobs[0].id), "--not-after", "soon")
+    assert refused.returncode == 1
+    assert "2026-01-31T06:00:00Z" in refused.stderr
+
+
+def test_not_after_in_the_past_cancels_every_point(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    job = night.plan().jobs[0].id
+    ended = night.call(*night.run_args(job), "--not-after", "2020-01-01T00:00:00Z")
+    assert ended.returncode == 4
+    assert {result.reasons for result in rows(night, job).values()} == {(Reason.WINDOW_CLOSED,)}
