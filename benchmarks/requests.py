@@ -40,12 +40,13 @@ def body_of(target: Target, prompt: Prompt) -> bytes:
 class RequestQueue:
     """Endless requests in prompt order, numbered from 0; `make_one` fills it up while nothing is happening."""
 
-    __slots__ = ("_ahead", "_headers", "_index", "_prompts", "_ready", "_target")
+    __slots__ = ("_ahead", "_headers", "_index", "_prompts", "_ready", "_target", "_warmup")
 
-    def __init__(self, target: Target, prompts: Iterator[Prompt], streams: int) -> None:
+    def __init__(self, target: Target, prompts: Iterator[Prompt], streams: int, *, warmup: bool = False) -> None:
         _check_speakable(target)
         self._target = target
         self._prompts = prompts
+        self._warmup = warmup
         self._headers = _api_key(target) | ({} if target.dialect.keep_alive else {"Connection": "close"})
         self._ready: deque[Exchange] = deque()
         self._index = 0
@@ -57,7 +58,8 @@ class RequestQueue:
     def make_one(self) -> None:
         prompt = next(self._prompts)
         target = self._target
-        headers = {"X-Request-Id": str(self._index)} | self._headers
+        name = f"warmup-{self._index}" if self._warmup else str(self._index)
+        headers = {"X-Request-Id": name} | self._headers
         if not target.dialect.keep_alive:
             headers["Connection"] = "close"
         body = body_of(target, prompt)
@@ -67,6 +69,7 @@ class RequestQueue:
                 asked_input_tokens=len(prompt.token_ids),
                 asked_output_tokens=prompt.output_tokens,
                 payload=build_request(target.host, target.port, target.dialect.path, body, headers),
+                warmup=self._warmup,
             )
         )
         self._index += 1

@@ -60,6 +60,8 @@ class Exchange:
     asked_input_tokens: int
     asked_output_tokens: int
     payload: bytes
+    warmup: bool = False
+    scheduled_ns: int | None = None
     begun_ns: int = 0
     sent_ns: int | None = None
     end_ns: int = 0
@@ -102,6 +104,7 @@ def record_of(exchange: Exchange) -> tuple[RequestRecord, int]:
         sent_ns=exchange.begun_ns if exchange.sent_ns is None else exchange.sent_ns,
         end_ns=exchange.end_ns,
         status=exchange.status,
+        scheduled_ns=exchange.scheduled_ns,
     )
     if exchange.error is not None:
         return msgspec.structs.replace(record, error=exchange.error, detail=printable(exchange.detail)), 0

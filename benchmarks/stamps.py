@@ -37,6 +37,14 @@ class Stamper:
         self._first_offset_ns = self._offset_ns = wall_offset_ns()
         self._start_ns = time.monotonic_ns()
 
+    def restart(self) -> None:
+        """Begins the account of delays and drift anew: a warm-up's is not the measurement's."""
+        self.reads = self._unstamped = 0
+        self.delays_ns = array("q")
+        self._stride = 1
+        self.refresh()
+        self._first_offset_ns = self._offset_ns
+
     def refresh(self) -> None:
         self._offset_ns = wall_offset_ns()
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from benchmarks.connection import Connection
 from benchmarks.http1 import StreamFault
 from benchmarks.records import RequestError
+from benchmarks.schedule import SECOND_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.connection import Address
+    from benchmarks.records import StopRule
     from benchmarks.responses import Exchange
     from benchmarks.stamps import Stamper
 
@@ -224,3 +226,13 @@ class Wire:
             self._finish(slot, exchange, keep=not at_eof and head is not None and head.keeps_alive)
         elif at_eof:
             self.fail(slot, exchange, RequestError.RESET, "closed inside the response head")
+
+
+def overdue(exchange: Exchange, now_ns: int, stop: StopRule) -> tuple[RequestError, str] | None:
+    """The error of a request that has had all its time; None for one that may go on."""
+    if exchange.sent_ns is None:
+        if now_ns - exchange.begun_ns > CONNECT_TIMEOUT_S * SECOND_NS:
+            return RequestError.REFUSED, f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    elif now_ns - exchange.sent_ns > stop.request_timeout_s * SECOND_NS:
+        return RequestError.TIMEOUT, f"not ended after {stop.request_timeout_s:g} s"
+    return None

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.facts import RandomWorkload, RunLength
-from matrix.point import Concurrency, Layout, Point, device_count, layout_slug, point_id, point_key
+from matrix.point import Concurrency, Layout, Load, Point, Rate, device_count, layout_slug, point_id, point_key
 
 POINT = Point(
     recipe="r",
@@ -16,6 +17,12 @@ POINT = Point(
     load=Concurrency(streams=64),
 )
 
+loads = st.builds(Concurrency, streams=st.integers(1, 4)) | st.builds(
+    Rate,
+    requests_per_s=st.sampled_from([0.25, 1.0, 1.5, 15.0, 1e-5, 1e6]),
+    arrival=st.sampled_from(["poisson", "constant"]),
+    streams=st.sampled_from([1, 256]),
+)
 points = st.builds(
     Point,
     recipe=st.sampled_from(["r", "s"]),
@@ -30,7 +37,7 @@ points = st.builds(
         RandomWorkload,
         name=st.just("w"), isl=st.integers(1, 3), osl=st.integers(1, 3), ratio=st.sampled_from([0.8, 1.0]),
     ),
-    load=st.builds(Concurrency, streams=st.integers(1, 4)),
+    load=loads,
     power_cap_w=st.sampled_from([None, 300, 400]),
     isolation=st.sampled_from(["none", "strict", "cluster"]),
 )  # fmt: skip
@@ -54,6 +61,38 @@ def test_how_long_a_point_is_measured_is_not_part_of_its_identity() -> None:
 @given(points, points)
 def test_keys_are_equal_exactly_when_points_are(one: Point, other: Point) -> None:
     assert (point_key(one) == point_key(other)) == (one == other)
+
+
+@given(points, points)
+def test_ids_are_equal_only_when_loads_are(one: Point, other: Point) -> None:
+    """Other parts hide behind a name of their own: sizes behind the layout's, lengths behind the workload's."""
+    if point_id(one) == point_id(other):
+        assert one.load == other.load
+
+
+@given(loads)
+def test_a_load_reads_back_from_json(load: Load) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(load), type=Load) == load
+
+
+@pytest.mark.parametrize(
+    ("load", "slug"),
+    [
+        (Rate(requests_per_s=4.0), "q4"),
+        (Rate(requests_per_s=2.5, arrival="constant", streams=512), "q2p5-constant-s512"),
+        (Rate(requests_per_s=0.1, arrival="gamma", burstiness=0.25), "q0p1-gamma0p25"),
+    ],
+)
+def test_the_id_of_a_rate_says_how_requests_arrive(load: Rate, slug: str) -> None:
+    assert point_id(msgspec.structs.replace(POINT, load=load)) == f"r.tp8.1k1k.{slug}"
+
+
+def test_one_way_of_arriving_has_one_spelling() -> None:
+    with pytest.raises(ValueError, match="burstiness"):
+        Rate(requests_per_s=1.0, arrival="gamma")
+    with pytest.raises(msgspec.ValidationError, match="burstiness"):
+        msgspec.json.decode(b'{"kind": "rate", "requests_per_s": 1.0, "burstiness": 2.0}', type=Load)
+    assert len(msgspec.json.encode(Rate(requests_per_s=1.0))) == len(b'{"kind":"rate","requests_per_s":1.0}')
 
 
 def test_devices_come_from_the_whole_topology() -> None:
