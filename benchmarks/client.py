@@ -24,8 +24,8 @@ from matrix.point import Rate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmarks.exchange import Exchange
     from benchmarks.records import LoadOptions, Prompt, RequestRecord, StopRule, Target
-    from benchmarks.responses import Exchange
     from benchmarks.wire import Slot
     from matrix.point import Load
 
@@ -147,9 +147,10 @@ class _Run:
     def _as_window(self, cpu_s: float) -> Window:
         records = sorted(self._records, key=lambda record: record.index)
         stamper = self._stamper
+        stamper.refresh()
         health = ClientHealth(
             kernel_stamps=stamper.kernel_stamps,
-            stamp_delay_ns=tuple(stamper.delays_ns),
+            stamp_delay_ns=stamper.delays_ns,
             cpu_s=cpu_s,
             reads=stamper.reads,
             reads_with_several_events=self._several,
@@ -171,11 +172,11 @@ class _Run:
         before_ns = time.monotonic_ns()
         left_ns = self._left_ns(before_ns)
         calm = left_ns > QUIET_NS or len(self._finished) > len(self._wire.slots)
-        busy = calm and (bool(self._finished) or not self._queue.full())
+        busy = calm and (bool(self._finished) or self._wire.growing or not self._queue.full())
         moved = self._wire.poll(0 if busy else self._wait_s(left_ns))
         if calm and self._finished and (not moved or len(self._finished) > len(self._wire.slots)):
             self._parse_one()
-        elif calm and not moved and not self._queue.full():
+        elif calm and not moved and not self._wire.digest_one() and not self._queue.full():
             self._queue.make_one()
         now_ns = time.monotonic_ns()
         if left_ns <= SPIN_NS and not moved:
@@ -200,6 +201,7 @@ class _Run:
     def _tick(self, now_ns: int) -> None:
         self._tick_ns = now_ns + int(TICK_S * SECOND_NS)
         self._stamper.refresh()
+        self._wire.look()
         self._give_up(now_ns)
         self._report(now_ns)
         if self._options.stop_now is not None and self._options.stop_now():

@@ -7,12 +7,14 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 SO_TIMESTAMPNS = 35  # Linux, 64-bit; also the type of the control message that carries the stamp
 READ_BYTES = 64 * 1024
 _TIMESPEC = struct.Struct("qq")
-_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+read_timespec = _TIMESPEC.unpack
 _PROBE_S = 2.0
 
 
@@ -39,6 +41,9 @@ def _accepts(address: Address) -> bool:
     return False
 
 
+Receive = Callable[[int, int], tuple[bytes, list[tuple[int, int, bytes]], int, object]]
+
+
 class Read(NamedTuple):
     """`kernel_wall_ns` is CLOCK_REALTIME, null where the kernel gave none. Empty `data` is the end of the stream."""
 
@@ -52,12 +57,13 @@ class Connection:
     Raises ConnectionError if the network refuses at once, another OSError if this process may open no more sockets.
     """
 
-    __slots__ = ("_socket", "_unsent", "connected", "fd", "used")
+    __slots__ = ("_socket", "_unsent", "connected", "fd", "receive", "used")
 
     def __init__(self, address: Address) -> None:
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._unsent: memoryview | None = None
         self.fd = self._socket.fileno()
+        self.receive: Receive = self._socket.recvmsg
         self.connected = False
         self.used = False
         self._socket.settimeout(0)
@@ -92,8 +98,12 @@ class Connection:
     def send(self, payload: bytes) -> bool:
         """Starts sending; True when all of it has left. Raises OSError if the connection is gone."""
         self.used = True
-        self._unsent = memoryview(payload)
-        return self.send_more()
+        try:
+            sent = self._socket.send(payload)
+        except BlockingIOError:
+            sent = 0
+        self._unsent = memoryview(payload)[sent:] if sent < len(payload) else None
+        return self._unsent is None
 
     def send_more(self) -> bool:
         """Sends what the socket takes; True when nothing is left. Raises OSError if the connection is gone."""
@@ -108,10 +118,10 @@ class Connection:
 
     def read(self) -> Read:
         """Raises BlockingIOError when there is nothing to read, OSError when the connection is gone."""
-        data, control, _, _ = self._socket.recvmsg(READ_BYTES, _CONTROL_BYTES)
+        data, control, _, _ = self._socket.recvmsg(READ_BYTES, CONTROL_BYTES)
         for level, kind, value in control:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack(value)
+                seconds, nanoseconds = read_timespec(value)
                 return Read(data, seconds * 1_000_000_000 + nanoseconds)
         return Read(data, None)
 

@@ -5,6 +5,7 @@ All `*_ns` stamps are CLOCK_MONOTONIC nanoseconds of this host; only their diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -42,7 +43,8 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
 
     `sent_ns` is taken at `send()` on a connected socket; `first_ns`/`last_ns` are the first and last
     content-bearing chunks; `end_ns` the last byte. Token counts are the server's `usage`, null if it sent none.
-    `chunk_ns` holds every content stamp until the metrics are computed; artifacts keep it for a sample only.
+    `chunk_ns` holds every content stamp until the metrics are computed, in an `array` (8 bytes each); artifacts keep
+    it for a sample only.
     `text_digest` tells equal answers apart from different ones without keeping them.
     `scheduled_ns` is when an open loop meant to send it, null in a closed one.
     """
@@ -58,7 +60,7 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
     output_tokens: int | None = None
     chunks: int = 0
     worst_gap_ns: int = 0
-    chunk_ns: tuple[int, ...] = ()
+    chunk_ns: Sequence[int] = ()
     text_digest: str = ""
     error: RequestError | None = None
     status: int | None = None
@@ -75,7 +77,7 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     """
 
     kernel_stamps: bool
-    stamp_delay_ns: tuple[int, ...]
+    stamp_delay_ns: Sequence[int]
     cpu_s: float
     reads: int
     reads_with_several_events: int

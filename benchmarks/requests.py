@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from benchmarks.exchange import Exchange
 from benchmarks.http1 import build_request
-from benchmarks.responses import Exchange
 from matrix.errors import FleetError
 
 if TYPE_CHECKING:
