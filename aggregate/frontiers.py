@@ -26,6 +26,10 @@ COMPLETE_SHARE = 0.9
 _GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
 _PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
 _LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
+_IN_POINT = [
+    *("point_id", "point_key", "series", "layout_name", "devices", "concurrency", "power_cap_w", X_COLUMN, Y_COLUMN),
+    *("n_nights", "spread", "night", "run_id", "attempt", "revision"),
+]
 
 
 class FrontierPoint(Fact, frozen=True, kw_only=True):
@@ -99,7 +103,7 @@ def frontiers(
     planned = planned[planned["night"] <= until.isoformat()] if until else planned
     planned = planned.sort_values(["night", "run_id"], kind="stable")
     alive = planned.groupby("point_key").tail(1)["series"]
-    found = found[found["series"].isin(alive)]
+    found = found.loc[found["series"].isin(alive), _GROUP + _LABELS + _IN_POINT]
     return tuple(_group(found, rows) for _, rows in planned.groupby(_GROUP, sort=True))
 
 
