@@ -31,7 +31,12 @@ def _table(group: FrontierGroup) -> Table:
     table.caption_justify = "left"
     table.add_column("")
     table.add_column("server")
-    for heading in ("concurrency\nrequests", "interactivity\ntok/s per user", "throughput\noutput tok/s per device", "nights"):
+    for heading in (
+        "concurrency\nrequests",
+        "interactivity\ntok/s per user",
+        "throughput\noutput tok/s per device",
+        "nights",
+    ):
         table.add_column(heading, justify="right")
     rows = [(curve, point) for curve in group.curves for point in curve.points]
     for curve, point in sorted(rows, key=lambda row: (-row[1].x, row[1].point_id)):
