@@ -120,14 +120,32 @@ def verify_command(home: Path) -> None:
     click.echo(commands.verify(home))
 
 
+@cli.command("site")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def site_command(home: Path) -> None:
+    """Build the results page from the dataset."""
+    from aggregate import commands
+
+    click.echo(commands.build_site(home))
+
+
 @cli.command("demo")
 @FLEET
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True)
 def demo_command(fleet: Path | None, home: Path) -> None:
     """Measure a real model on this machine and draw its frontier: the whole path of a night, in minutes."""
-    from runners import demo
+    from aggregate import commands as aggregate
+    from matrix import commands as matrix
+    from runners import commands as runners
 
-    sys.exit(demo.run(fleet, home))
+    run, planned = matrix.plan_into(fleet, "this-machine", home / "runs")
+    click.echo(planned)
+    code = runners.run_all(run / "plan.json", run / "artifacts")
+    click.echo(aggregate.merge(run / "plan.json", run / "artifacts", run / "merged"))
+    click.echo(aggregate.publish(run / "plan.json", run / "merged", home))
+    click.echo(aggregate.show_frontiers(home))
+    click.echo(aggregate.build_site(home))
+    sys.exit(code)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matrix.words import Missing
 
 Cell = bool | int | float | str | None
+_DISTRIBUTIONS = frozenset(name for name, kind in get_type_hints(Metrics).items() if kind is Stats)
 
 
 def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Missing) -> Row:
@@ -88,8 +89,8 @@ def metrics_of(row: Row) -> Metrics | None:
     if row.duration_s is None:
         return None
     cells: dict[str, Cell | dict[str, Cell]] = {}
-    for name, kind in get_type_hints(Metrics).items():
-        if kind is Stats:
+    for name in Metrics.__struct_fields__:
+        if name in _DISTRIBUTIONS:
             cells[name] = {statistic: getattr(row, f"{name}_{statistic}") for statistic in Stats.__struct_fields__}
         else:
             cells[name] = getattr(row, name)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aggregate import manifest
+from aggregate.dataset import read_table
+from aggregate.frontiers import frontiers
 from aggregate.merge import Merged
 from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
 from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
+from aggregate.site.build import build
+from aggregate.terminal import frontier_text
 from matrix.errors import FleetError
 from matrix.planfile import read_plan
 
@@ -37,6 +41,16 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
     done = publish_run(found, read_plan(plan_path), home)
     what = f"{done.appended} new rows" if done.appended else "nothing new"
     return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
+
+
+def show_frontiers(home: Path) -> str:
+    """Every frontier of the dataset, as tables."""
+    return frontier_text(frontiers(read_table(home)))
+
+
+def build_site(home: Path) -> str:
+    """Write the page and say where it is."""
+    return f"page: {build(home, home / 'site').resolve().as_uri()}"
 
 
 def verify(home: Path) -> str:

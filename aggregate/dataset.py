@@ -91,16 +91,18 @@ def version(home: Path) -> int:
     return _opened(home).version()
 
 
-def read_table(home: Path, *, history: bool = False, at: int | None = None) -> pa.Table:
+def read_table(home: Path, *, history: bool = False, at: int | None = None, run_id: str | None = None) -> pa.Table:
     """All current rows, by night, run and point; with `history` also those that were superseded.
 
-    Files are read one by one: three to ten times faster than the library's own dataset.
+    Files are read one by one: three to ten times faster than the library's own dataset. With `run_id`, files
+    whose statistics exclude it are skipped.
     """
     delta = _opened(home)
     if at is not None:
         delta.load_as_version(at)
     files = [Path(unquote(uri.removeprefix("file://"))) for uri in delta.file_uris()]
-    parts = [_fitted(pq.ParquetFile(file).read()) for file in files]
+    only = [("run_id", "=", run_id)] if run_id is not None else None
+    parts = [_fitted(pq.read_table(file, filters=only, partitioning=None)) for file in files]
     whole = pa.concat_tables([SCHEMA.empty_table(), *parts])
     ordered = whole.sort_by([(name, "ascending") for name in ("night", "run_id", "point_id", "revision")])
     return ordered if history else current(ordered)
@@ -113,7 +115,7 @@ def current(ordered: pa.Table) -> pa.Table:
     later, earlier = ordered.slice(1), ordered.slice(0, ordered.num_rows - 1)
     changes = [pc.not_equal(earlier.column(name), later.column(name)) for name in ("run_id", "point_id")]
     is_last = pa.chunked_array([*pc.or_(*changes).chunks, pa.array([True])], pa.bool_())
-    return ordered.filter(is_last)
+    return ordered if pc.all(is_last).as_py() else ordered.filter(is_last)
 
 
 def migrate(home: Path) -> tuple[str, ...]:

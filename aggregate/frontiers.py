@@ -26,6 +26,10 @@ COMPLETE_SHARE = 0.9
 _GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
 _PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
 _LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
+_IN_POINT = [
+    *("point_id", "point_key", "series", "layout_name", "devices", "concurrency", "power_cap_w", X_COLUMN, Y_COLUMN),
+    *("n_nights", "spread", "night", "run_id", "attempt", "revision"),
+]
 
 
 class FrontierPoint(Fact, frozen=True, kw_only=True):
@@ -93,14 +97,26 @@ def frontiers(
 
     A point is represented by its newest planned series only: what an older recipe once reached is history.
     """
-    found = representatives(table, k=k, max_age_days=max_age_days, as_of=as_of)
-    until = as_of or newest_night(table)
-    planned = table.select(_PLANNED + _GROUP).to_pandas()
-    planned = planned[planned["night"] <= until.isoformat()] if until else planned
-    planned = planned.sort_values(["night", "run_id"], kind="stable")
-    alive = planned.groupby("point_key").tail(1)["series"]
-    found = found[found["series"].isin(alive)]
+    planned = _planned_rows(table, as_of or newest_night(table))
+    found = entrants(table, k=k, max_age_days=max_age_days, as_of=as_of)[_GROUP + _LABELS + _IN_POINT]
     return tuple(_group(found, rows) for _, rows in planned.groupby(_GROUP, sort=True))
+
+
+def entrants(
+    table: pa.Table, *, k: int = K_NIGHTS, max_age_days: int = MAX_AGE_DAYS, as_of: dt.date | None = None
+) -> pd.DataFrame:
+    """The representatives that may enter a frontier: of each point key, its newest planned series."""
+    found = representatives(table, k=k, max_age_days=max_age_days, as_of=as_of)
+    planned = _planned_rows(table, as_of or newest_night(table))
+    alive = planned.groupby("point_key").tail(1)["series"]
+    return found.loc[found["series"].isin(alive)]
+
+
+def _planned_rows(table: pa.Table, until: dt.date | None) -> pd.DataFrame:
+    """Every planned point up to a night, oldest run first."""
+    planned: pd.DataFrame = table.select(_PLANNED + _GROUP).to_pandas()
+    planned = planned[planned["night"] <= until.isoformat()] if until else planned
+    return planned.sort_values(["night", "run_id"], kind="stable")
 
 
 def _group(found: pd.DataFrame, planned: pd.DataFrame) -> FrontierGroup:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow.compute as pc
 
 from aggregate import dataset, manifest
 from aggregate.columns import metrics_of, missing_row
@@ -101,8 +100,7 @@ def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:
     """
     for _ in range(PUBLISH_TRIES):
         transaction = _next_transaction(home, run_id)
-        table = dataset.read_table(home)
-        current = {row.point_id: row for row in dataset.to_rows(table.filter(pc.equal(table.column("run_id"), run_id)))}
+        current = {row.point_id: row for row in dataset.to_rows(dataset.read_table(home, run_id=run_id))}
         stored = dataset.to_rows(dataset.to_table(rows))  # as they will read back: in single precision
         news = [new for row in stored if (new := _revision(row, current.get(row.point_id)))]
         if not news or dataset.append(home, news, transaction):

@@ -92,6 +92,14 @@ def make_plan(
     return f"{out}: {summary(plan)}"
 
 
+def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
+    """Plan everything a host can run, in a new folder `runs/<run id>/`; the folder, and what is in the plan."""
+    plan = build_plan(load_fleet(root or DATA), host, tonight(None, None))
+    folder = runs / plan.run_id
+    write_plan(plan, folder / "plan.json")
+    return folder, summary(plan)
+
+
 def summary(plan: Plan) -> str:
     """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`."""
     points = sum(len(job.points) for job in plan.jobs)

@@ -87,9 +87,9 @@ def load_slug(load: Load) -> str:
     """`c64`, `q2p5` (requests per second), `q2p5-gamma0p25`, `q8-constant-s512`: unique for a load."""
     if isinstance(load, Concurrency):
         return f"c{load.streams}"
-    parts = [f"q{_number(load.requests_per_s)}"]
+    parts = [f"q{slug_number(load.requests_per_s)}"]
     if load.arrival == "gamma":
-        parts.append(f"gamma{_number(load.burstiness)}")
+        parts.append(f"gamma{slug_number(load.burstiness)}")
     elif load.arrival == "constant":
         parts.append("constant")
     if load.streams != _DEFAULT_RATE.streams:
@@ -97,14 +97,19 @@ def load_slug(load: Load) -> str:
     return "-".join(parts)
 
 
-def _number(value: float) -> str:
+def slug_number(value: float) -> str:
     """The shortest decimal that reads back, without the dot that separates the parts of an id."""
     return repr(value).removesuffix(".0").replace(".", "p").replace("+", "")
 
 
 def point_id(point: Point) -> str:
     """The readable name of a point, unique within a fleet; e.g. `r.tp8.1k1k.c64`."""
-    parts = [point.recipe, point.layout_name, point.workload_id, load_slug(point.load)]
+    return named(point, load_slug(point.load))
+
+
+def named(point: Point, load_text: str) -> str:
+    """A point's id with its load written as `load_text`."""
+    parts = [point.recipe, point.layout_name, point.workload_id, load_text]
     if point.power_cap_w is not None:
         parts.append(f"cap{point.power_cap_w}w")
     if point.isolation != "none":

@@ -42,6 +42,22 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     return ALL_OK if set(outcomes.values()) <= {Outcome.OK} else NOT_ALL_OK
 
 
+def run_all(plan_path: Path, artifacts: Path) -> int:
+    """Run every job of a plan here, one after the other, each into its own artifact. A signal ends them all."""
+    plan = read_plan(plan_path)
+    progress = Progress.of(plan, tuple(job.id for job in plan.jobs))
+    outcomes: set[Outcome] = set()
+    try:
+        with cancelled_by_signals():
+            for job in plan.jobs:
+                options = JobOptions(out=artifacts / f"job-{job.id}-a1", state=state_folder())
+                outcomes |= set(run_job(plan, job, options, progress).values())
+    except CancelledError:
+        click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)
+        return INTERRUPTED
+    return ALL_OK if outcomes <= {Outcome.OK} else NOT_ALL_OK
+
+
 @contextmanager
 def cancelled_by_signals() -> Iterator[None]:
     """SIGINT and SIGTERM raise `CancelledError` once; what follows them is left to finish its clean-up."""

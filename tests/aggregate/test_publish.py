@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 import subprocess
 import sys
@@ -14,33 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregate import dataset
-from aggregate.files import sha256
-from aggregate.manifest import MANIFEST, PUBLISHED, Manifest, load, verify
-from aggregate.merge import Merged, merge
+from aggregate.hashes import sha256
+from aggregate.manifest import MANIFEST, PUBLISHED, verify
+from aggregate.merge import merge
 from aggregate.publish import publish
 from aggregate.rows import Coverage, Row
 from matrix.errors import FleetError
-from matrix.plan import Plan
 from matrix.words import Outcome, Reason
 from tests.aggregate.builders import a_plan, artifact_of, artifacts_of, some_metrics, write_folder, zip_bytes
+from tests.aggregate.homes import PLAN, a_run, entry_path
 
 ROOT = Path(__file__).parents[2]
-PLAN = a_plan()
-
-
-def a_run(tmp_path: Path, plan: Plan = PLAN) -> Merged:
-    return merge(plan, artifacts_of(tmp_path / "in" / plan.run_id, plan))
 
 
 def snapshot(home: Path) -> dict[str, bytes]:
     folder = home / PUBLISHED
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def entry_path(home: Path, kind: str, about: str) -> Path:
-    manifest = load(home)
-    assert manifest is not None
-    return home / PUBLISHED / next(one.path for one in manifest.files if (one.kind, one.about) == (kind, about))
 
 
 def current(home: Path) -> dict[str, Row]:
@@ -250,60 +238,6 @@ def test_publishers_killed_at_any_moment_leave_what_the_next_one_repairs(tmp_pat
     assert dataset.read_table(tmp_path, history=True).num_rows == 8
 
 
-def test_verify_names_any_file_of_which_one_byte_changed_and_publish_repairs_data(tmp_path: Path) -> None:
-    merged = a_run(tmp_path)
-    publish(merged, PLAN, tmp_path)
-    manifest = load(tmp_path)
-    assert manifest is not None
-    for entry in manifest.files:
-        path = tmp_path / PUBLISHED / entry.path
-        good = path.read_bytes()
-        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-        with pytest.raises(FleetError, match=path.name.replace(".", r"\.")):
-            verify(tmp_path)
-        path.unlink()
-        with pytest.raises(FleetError, match="not there"):
-            verify(tmp_path)
-        assert publish(merged, PLAN, tmp_path).changed is False
-        assert path.read_bytes() == good
-    verify(tmp_path)
-
-
-def test_verify_notices_a_changed_or_missing_link_of_the_chain(tmp_path: Path) -> None:
-    with pytest.raises(FleetError, match="nothing was published"):
-        verify(tmp_path)
-    for run_id in ("run-1", "run-2", "run-3"):
-        plan = a_plan(run_id=run_id)
-        publish(a_run(tmp_path, plan), plan, tmp_path)
-    newest = load(tmp_path)
-    assert newest is not None
-    link = tmp_path / PUBLISHED / "manifests" / f"{newest.previous}.json"
-    good = link.read_bytes()
-    link.write_bytes(good.replace(b'"ok": 4', b'"ok": 3', 1))
-    with pytest.raises(FleetError, match="history was changed"):
-        verify(tmp_path)
-    link.unlink()
-    with pytest.raises(FleetError, match="missing"):
-        verify(tmp_path)
-
-
-def test_a_manifest_cannot_name_a_file_outside_the_published_folder(tmp_path: Path) -> None:
-    publish(a_run(tmp_path), PLAN, tmp_path)
-    path = tmp_path / PUBLISHED / MANIFEST
-    path.write_bytes(path.read_bytes().replace(b'"nights/', b'"../nights/', 1))
-    with pytest.raises(FleetError, match="not a manifest"):
-        verify(tmp_path)
-
-
-def test_only_the_files_of_this_manifest_and_the_one_before_are_kept(tmp_path: Path) -> None:
-    for number in range(4):
-        plan = a_plan(run_id=f"run-{number}")
-        publish(a_run(tmp_path, plan), plan, tmp_path)
-    assert len(list((tmp_path / PUBLISHED / "years").iterdir())) == 2
-    assert len(list((tmp_path / PUBLISHED / "manifests").iterdir())) == 4
-    verify(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -338,27 +272,3 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
     account = msgspec.json.decode(entry_path(tmp_path, "coverage", "run-1").read_bytes(), type=Coverage)
     assert [one.name for one in account.refused] == ["job-stranger-a1"]
     assert (account.planned, len(account.published)) == (4, 4)
-
-
-def test_a_cell_that_a_spreadsheet_would_run_is_quoted_in_the_csv(tmp_path: Path) -> None:
-    job = PLAN.jobs[0]
-    formula = {"detail": "=cmd|'/c calc'!A0", "outcome": Outcome.INFRA_FAILED}
-    artifact_of(tmp_path / "in", PLAN, job, attempt=1, **formula, reasons=(Reason.DISK_FULL,), metrics=None)
-    artifact_of(tmp_path / "in", PLAN, PLAN.jobs[1], detail='+1,"two"\nlines')
-    publish(merge(PLAN, tmp_path / "in"), PLAN, tmp_path)
-    with entry_path(tmp_path, "night_csv", "2026-10-01").open(newline="") as file:
-        cells = list(csv.DictReader(file))
-    assert [row["detail"] for row in cells] == ["'=cmd|'/c calc'!A0"] * 2 + ['\'+1,"two"\nlines'] * 2
-    assert [row["clock_drift_share"] for row in cells][2:] == ["-0.0001"] * 2
-    assert [row["range_ratio"] for row in cells] == ["0.8"] * 4
-    assert cells[2]["ttft_s_p50"] == "0.2"
-    assert cells[0]["ttft_s_p50"] == ""
-
-
-def test_a_manifest_of_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
-    publish(a_run(tmp_path), PLAN, tmp_path)
-    path = tmp_path / PUBLISHED / MANIFEST
-    newer = msgspec.structs.replace(msgspec.json.decode(path.read_bytes(), type=Manifest), schema_version=99)
-    path.write_bytes(msgspec.json.encode(newer))
-    with pytest.raises(FleetError, match="upgrade"):
-        publish(a_run(tmp_path), PLAN, tmp_path)
