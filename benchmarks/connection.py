@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -57,13 +58,15 @@ class Connection:
     Raises ConnectionError if the network refuses at once, another OSError if this process may open no more sockets.
     """
 
-    __slots__ = ("_socket", "_unsent", "connected", "fd", "receive", "used")
+    __slots__ = ("_look", "_socket", "_unsent", "connected", "fd", "receive", "used")
 
     def __init__(self, address: Address) -> None:
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._unsent: memoryview | None = None
         self.fd = self._socket.fileno()
         self.receive: Receive = self._socket.recvmsg
+        self._look = select.poll()
+        self._look.register(self.fd, select.POLLIN | select.POLLRDHUP)
         self.connected = False
         self.used = False
         self._socket.settimeout(0)
@@ -87,13 +90,7 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Whether the server has closed a kept connection, or sent bytes nobody asked for."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+        return bool(self._look.poll(0))
 
     def send(self, payload: bytes) -> bool:
         """Starts sending; True when all of it has left. Raises OSError if the connection is gone."""

@@ -46,13 +46,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return "close" not in connection if self.http11 else "keep-alive" in connection
 
 
-def build_request(host: str, port: int, path: str, body: bytes, extra: Mapping[str, str]) -> bytes:
-    """A POST of a JSON body. `extra` header values must be free of line breaks (checked)."""
+def request_head(host: str, port: int, path: str, extra: Mapping[str, str]) -> bytes:
+    """The beginning of a POST of a JSON body, open for more headers. `extra` must be free of line breaks (checked)."""
     shown = f"[{host}]" if ":" in host else host
     headers = {
         "Host": f"{shown}:{port}",
         "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
         "Accept": "text/event-stream",
         "Accept-Encoding": "identity",
         **extra,
@@ -61,7 +60,7 @@ def build_request(host: str, port: int, path: str, body: bytes, extra: Mapping[s
         if not value.isascii() or not value.isprintable():
             raise ValueError(f"header {name} is not printable ASCII")
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
+    return f"POST {path} HTTP/1.1\r\n{lines}".encode("ascii")
 
 
 def parse_head(data: bytes) -> Head:

@@ -32,10 +32,16 @@ class RequestError(StrEnum):
 
 
 class Prompt(Fact, frozen=True, kw_only=True):
-    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back."""
+    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back.
+
+    `text` is what the ids spell, for an engine whose dialect takes no ids; `template_tokens` is what its chat template
+    adds to them.
+    """
 
     token_ids: tuple[int, ...]
     output_tokens: int
+    text: str | None = None
+    template_tokens: int = 0
 
 
 class RequestRecord(Fact, frozen=True, kw_only=True):
