@@ -23,6 +23,7 @@ _LAST = b"}\n\n"
 _BETWEEN = b"}\n\ndata: {"
 _DONE = b"data: [DONE]\n\n"
 _ends_object = methodcaller("endswith", _LAST)
+_HEX = tuple(b"%x" % length for length in range(4096))
 _AROUND = len(b"\r\n") * 2  # after the size, and after the data
 
 
@@ -54,8 +55,8 @@ def read_block(raw: bytes) -> Block | None:
 
 def _sizes_fit(sizes: list[bytes], datas: list[bytes]) -> bool:
     """Whether there is a size for each data, and the right one."""
-    different = set(zip(sizes, map(len, datas), strict=False))  # one stream's chunks have few sizes
-    return len(sizes) == len(datas) and all(length and size.lower() == b"%x" % length for size, length in different)
+    right = [_HEX[length] if length < len(_HEX) else b"%x" % length for length in map(len, datas)]
+    return sizes == right or [size.lower() for size in sizes] == right
 
 
 def _array(datas: list[bytes]) -> bytes | None:

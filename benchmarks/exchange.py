@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from benchmarks.records import RequestError
 
 END_LOOK = 8
+_OWN_BYTES = 2048
+_READ_BYTES = 64
 _head_of = lru_cache(maxsize=64)(parse_head)
 
 
@@ -58,6 +60,7 @@ class Exchange:
     size: int = 0
     event_ns: int = 0
     rests: bool = False
+    held_bytes: int = 0
     error: RequestError | None = None
     detail: str = ""
 
@@ -80,6 +83,11 @@ class Exchange:
     def drop_newest(self) -> None:
         self.marks.pop()
         self.parts.pop()
+
+    def hold(self) -> int:
+        """Roughly the memory that this and its unread reads take."""
+        self.held_bytes = _OWN_BYTES + sum(map(len, self.parts)) + _READ_BYTES * len(self.parts)
+        return self.held_bytes
 
     def begin(self) -> bool:
         """Looks at the first read: whether the answer is plain. Raises StreamFault."""
@@ -130,7 +138,8 @@ class Exchange:
 
     def digest(self) -> bool:
         """Reads through the whole events that are here, and lets their bytes go. False if that takes a closer look."""
-        self.look()
+        if not self.closed_ns:
+            self.look()
         raw = b"".join(self.parts)[self.skip :]
         over = raw.endswith(RESPONSE_END)
         whole = len(raw) if over else raw.rfind(EVENT_END) + len(EVENT_END)
@@ -144,7 +153,10 @@ class Exchange:
         if not answer.done and not answer.take_array(block.array, stamps_of(block.ends, read_ends, self.marks)):
             return False
         answer.done = answer.done or block.done
-        self._forget(whole, read_ends)
+        if over:
+            self._drop(len(self.parts))
+        else:
+            self._forget(whole, read_ends)
         return True
 
     def _forget(self, whole: int, read_ends: list[int]) -> None:

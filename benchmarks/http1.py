@@ -28,22 +28,11 @@ class StreamFault(Exception):
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Status and headers; header names in lower case, the last of equal names wins."""
 
-    http11: bool
     status: int
     headers: dict[str, str]
-
-    @property
-    def chunked(self) -> bool:
-        return self.headers.get("transfer-encoding", "").lower() == "chunked"
-
-    @property
-    def event_stream(self) -> bool:
-        return self.headers.get("content-type", "").lower().startswith("text/event-stream")
-
-    @property
-    def keeps_alive(self) -> bool:
-        connection = self.headers.get("connection", "").lower()
-        return "close" not in connection if self.http11 else "keep-alive" in connection
+    keeps_alive: bool
+    chunked: bool
+    event_stream: bool
 
 
 def request_head(host: str, port: int, path: str, extra: Mapping[str, str]) -> bytes:
@@ -76,7 +65,14 @@ def parse_head(data: bytes) -> Head:
         if not colon:
             raise StreamFault(f"header line without a colon: {line[:80]!r}")
         headers[name.strip().lower()] = value.strip()
-    return Head(http11=version == "HTTP/1.1", status=int(status), headers=headers)
+    connection = headers.get("connection", "").lower()
+    return Head(
+        status=int(status),
+        headers=headers,
+        keeps_alive="close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection,
+        chunked=headers.get("transfer-encoding", "").lower() == "chunked",
+        event_stream=headers.get("content-type", "").lower().startswith("text/event-stream"),
+    )
 
 
 def _content_length(head: Head) -> int | None:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-DIGEST_READS = 32
+DIGEST_READS = 16
 """An answer is read through before its end once this many of its reads have piled up."""
+STAMPING_S = 0.02
+"""The kernel takes a moment to switch receive stamps on for the first socket that asks."""
 _OPEN = select.EPOLLIN
 _OPENING = select.EPOLLIN | select.EPOLLOUT
 _POLL_S = 0.25
@@ -91,6 +93,7 @@ class Wire:
                     self._disconnect(slot)
                 else:
                     self._epoll.modify(fd, _OPEN)
+        time.sleep(STAMPING_S)
 
     def poll(self, timeout_s: float) -> bool:
         """Handles what is ready, waiting at most `timeout_s` for something to be; whether anything was.

@@ -56,10 +56,10 @@ class Pacer:
 
 
 @contextmanager
-def pacer(pace: Pace, truth: Path, core: int | None) -> Iterator[Pacer]:
+def pacer(pace: Pace, truth: Path, core: int | None, *, realtime: bool = False) -> Iterator[Pacer]:
     """The server for the length of a `with` block, on a core of its own."""
     argv = (str(BUILT / "pacer"), str(truth), str(pace.ttft_us), str(pace.itl_us), str(int(pace.staggered)))
-    process = subprocess.Popen(pinned(core, argv), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(pinned(core, argv, realtime=realtime), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         server = Pacer(port=int(process.stdout.readline()))
@@ -93,9 +93,11 @@ class Floor:
     requests_per_s: float
 
 
-def read_with_c(port: int, streams: int, requests: int, tokens: int, *, stamps: bool, core: int | None) -> Floor:
-    argv = (str(BUILT / "reader"), *map(str, (port, streams, requests, tokens, int(stamps))))
-    done = subprocess.run(pinned(core, argv), stdout=subprocess.PIPE, check=True, text=True)
+def read_with_c(
+    port: int, streams: int, requests: int, tokens: int, *, core: int | None, realtime: bool = False
+) -> Floor:
+    argv = (str(BUILT / "reader"), *map(str, (port, streams, requests, tokens)))
+    done = subprocess.run(pinned(core, argv, realtime=realtime), stdout=subprocess.PIPE, check=True, text=True)
     chunks, cpu_ns, wall_ns, ended, _ = map(int, done.stdout.split())
     return Floor(
         us_per_chunk=cpu_ns / chunks / 1000,
@@ -104,8 +106,9 @@ def read_with_c(port: int, streams: int, requests: int, tokens: int, *, stamps: 
     )
 
 
-def pinned(core: int | None, argv: tuple[str, ...]) -> tuple[str, ...]:
-    return argv if core is None else ("taskset", "-c", str(core), *argv)
+def pinned(core: int | None, argv: tuple[str, ...], *, realtime: bool) -> tuple[str, ...]:
+    on_core = () if core is None else ("taskset", "-c", str(core))
+    return (*(("chrt", "-r", "1") if realtime else ()), *on_core, *argv)
 
 
 def cores() -> tuple[int | None, int | None]:

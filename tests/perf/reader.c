@@ -1,8 +1,8 @@
 /* The least a client can do: send, wait, read, notice the end. The floor that `make perf` holds the load client against.
  *
- *   reader PORT STREAMS REQUESTS TOKENS STAMPS   prints "chunks cpu_ns wall_ns requests reads"
+ *   reader PORT STREAMS REQUESTS TOKENS   prints "chunks cpu_ns wall_ns requests reads"
  *
- * One thread, epoll, one buffer that is overwritten. STAMPS 1 also asks for the kernel's receive stamps and keeps them.
+ * One thread, epoll, one buffer that is overwritten.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,35 +22,10 @@
 #define END_LEN (sizeof END - 1)
 
 static char buffer[65536], request[4096];
-static int64_t *stamps;
-static size_t n_stamps, stamps_size;
-static int keep_stamps;
-
 static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void keep(struct msghdr *message) {
-    struct cmsghdr *one = CMSG_FIRSTHDR(message);
-    if (!one || one->cmsg_type != SCM_TIMESTAMPNS) return;
-    if (n_stamps == stamps_size) {
-        stamps_size = stamps_size ? 2 * stamps_size : 65536;
-        stamps = realloc(stamps, stamps_size * sizeof *stamps);
-    }
-    struct timespec *stamp = (struct timespec *)CMSG_DATA(one);
-    stamps[n_stamps++] = stamp->tv_sec * 1000000000LL + stamp->tv_nsec;
-}
-
-static ssize_t read_some(int fd) {
-    if (!keep_stamps) return recv(fd, buffer, sizeof buffer, 0);
-    char control[64];
-    struct iovec part = {buffer, sizeof buffer};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t got = recvmsg(fd, &message, 0);
-    if (got > 0) keep(&message);
-    return got;
 }
 
 static void issue(int fd, size_t length) {
@@ -63,16 +38,14 @@ static int dial(int port) {
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(fd, (void *)&address, sizeof address)) perror("connect"), exit(1);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (keep_stamps) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) return fputs("usage: reader PORT STREAMS REQUESTS TOKENS STAMPS\n", stderr), 2;
+    if (argc != 5) return fputs("usage: reader PORT STREAMS REQUESTS TOKENS\n", stderr), 2;
     int streams = atoi(argv[2]), requests = atoi(argv[3]), tokens = atoi(argv[4]), issued = 0, ended = 0;
     char body[1024];
-    keep_stamps = atoi(argv[5]);
     int body_len = snprintf(body, sizeof body,
                             "{\"model\":\"paced\",\"prompt\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16],"
                             "\"max_tokens\":%d,\"stream\":true}", tokens);
@@ -92,7 +65,7 @@ int main(int argc, char **argv) {
         struct epoll_event events[BATCH];
         int n = epoll_wait(loop_fd, events, BATCH, 1000);
         for (int i = 0; i < n; i++) {
-            ssize_t got = read_some(events[i].data.fd);
+            ssize_t got = recv(events[i].data.fd, buffer, sizeof buffer, 0);
             if (got <= 0) return fputs("the server hung up\n", stderr), 1;
             reads++;
             if (got < (ssize_t)END_LEN || memcmp(buffer + got - END_LEN, END, END_LEN)) continue;
