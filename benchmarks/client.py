@@ -177,10 +177,8 @@ class _Run:
         calm = left_ns > QUIET_NS
         busy = calm and (bool(self._finished) or self._wire.growing or not self._queue.full())
         moved = self._wire.poll(0 if busy else self._wait_s(left_ns))
-        if calm and self._finished and not moved:
-            self._parse_one()
-        elif calm and not moved and not self._wire.digest_one() and not self._queue.full():
-            self._queue.make_one()
+        if calm and not moved:
+            self._work()
         while self._unread_bytes > MAX_UNREAD_BYTES:  # never idle: better late than out of memory
             self._parse_one()
         now_ns = time.monotonic_ns()
@@ -192,6 +190,13 @@ class _Run:
             self._issue_due(self._pacer)
         elif self._wire.in_flight < len(self._wire.slots):
             self._resume(now_ns)
+
+    def _work(self) -> None:
+        """A little of what can wait, if there is any."""
+        if self._finished:
+            self._parse_one()
+        elif not self._wire.digest_one() and not self._queue.full():
+            self._queue.make_one()
 
     def _left_ns(self, now_ns: int) -> int:
         """Until something must be sent. A closed loop, or an open one without a free stream, waits for events only."""
