@@ -22,6 +22,7 @@ MAX_DUPLICATE_SHARE = 0.1
 MAX_CLOCK_DRIFT_SHARE = 0.01
 MAX_CPU_SHARE = 0.9
 MAX_STAMP_DELAY_S = 0.020
+MAX_LATENESS_S = 0.020
 MIN_CONCURRENCY_SHARE = 0.9
 DETAIL_CHARS = 2000
 
@@ -109,7 +110,10 @@ def _client(budget: ClientBudget, *, streams_count: bool) -> Iterator[Finding]:
         said.append(f"{budget.cpu_share:.0%} of a core used")
     if budget.stamp_delay_s_p99 is not None and budget.stamp_delay_s_p99 > MAX_STAMP_DELAY_S:
         said.append(f"p99 of {budget.stamp_delay_s_p99 * 1000:.1f} ms from the kernel to the client")
-    if streams_count and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
+    if budget.schedule_lateness_s_p99 is not None and budget.schedule_lateness_s_p99 > MAX_LATENESS_S:
+        said.append(f"p99 of {budget.schedule_lateness_s_p99 * 1000:.1f} ms behind its own schedule")
+    closed = streams_count and budget.asked_requests_per_s is None
+    if closed and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
         said.append(f"{budget.achieved_concurrency:.1f} requests in flight of {budget.asked_concurrency} asked")
     if said:
         yield Reason.CLIENT_SATURATED, ", ".join(said)

@@ -117,18 +117,18 @@ def test_concurrency_is_measured_between_ramp_and_drain() -> None:
     """Two streams of back-to-back 10 ns requests; the drain (the last request, alone for 1000 ns) does not count."""
     records = [record(index, index // 2 * 10, (index // 2 * 10 + 10,), 1) for index in range(8)]
     records.append(record(8, 40, (1000,), 1))
-    assert achieved_concurrency(tuple(records), 2) == pytest.approx(2)
+    assert achieved_concurrency(window(*records), 2) == pytest.approx(2)
 
 
 def test_gaps_between_requests_lower_the_concurrency() -> None:
     records = tuple(record(index, index * 20, (index * 20 + 10,), 1) for index in range(11))
-    assert achieved_concurrency(records, 1) == pytest.approx(0.5)
+    assert achieved_concurrency(window(*records), 1) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("requests", [1, 4])
 def test_a_window_of_first_requests_only_counts_those(requests: int) -> None:
     records = tuple(record(index, index, (1000,), 1) for index in range(requests))
-    assert achieved_concurrency(records, 4) == requests
+    assert achieved_concurrency(window(*records), 4) == requests
 
 
 def test_the_budget_is_null_where_there_were_no_kernel_stamps() -> None:
