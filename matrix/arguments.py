@@ -127,7 +127,8 @@ def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -
     if spelled.context is not None:
         values[spelled.context] = needs.context_tokens if needs else _OPEN
     if spelled.context_total is not None:
-        values[spelled.context_total] = needs.context_tokens * needs.largest_concurrency if needs else _OPEN
+        slots = values.get(spelled.slots or "", needs.largest_concurrency if needs else _OPEN)
+        values[spelled.context_total] = needs.context_tokens * int(slots) if needs else _OPEN
 
 
 def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:
