@@ -110,6 +110,7 @@ def test_facts_with_sources_and_reasons_have_no_problem(tmp_path: Path) -> None:
             "  trust_remote_code: true\n  max_context",
             "trust_remote_code has no source",
         ),
+        ("models", MODEL, "  max", "  dimensions: {kind: dense, source: ' '}\n  max", "its dimensions have no source"),
         ("prices", PRICE, "  kw_per_gpu: 1.5\n", "", "kw_per_gpu is null and nothing says why"),
         ("prices", PRICE, "source: a page", 'source: ""', "prices/xpu-now: has no source"),
         ("prices", PRICE, "gpu: xpu", "gpu: xpuu", "did you mean 'xpu'?"),
