@@ -148,6 +148,8 @@ def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> No
             values[name] = getattr(layout, axis)
     if spelled.dp_attention is not None and layout.dp_attention:
         values[spelled.dp_attention] = True
+        if spelled.dp_attention_size is not None:
+            values[spelled.dp_attention_size] = layout.tp * layout.dp
 
 
 def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:

@@ -14,6 +14,7 @@ from matrix.expand import Dropped, expand
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
+from matrix.importers import files
 from matrix.planfile import write_plan
 from matrix.planner import Night, build_plan
 from matrix.point import Point, point_id, point_key
@@ -42,6 +43,14 @@ def check_fleet(root: Path | None) -> str:
     points = _points(fleet)
     starts = len(group(fleet, points))
     return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
+
+
+def import_inferencex(
+    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
+) -> str:
+    """The report of the import, and whether the fleet in `out` now agrees with itself."""
+    imported = files.import_inferencex(masters, runners, flags, out)
+    return f"{imported.report.text(every_place=all_places)}\n{out}: {check_fleet(out)}"
 
 
 def list_points(root: Path | None) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import yaml
 
+from matrix.canonical import plain
 from matrix.yamlfile import parse_yaml, reads_as_text
 
 if TYPE_CHECKING:
@@ -36,9 +36,19 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(records: Mapping[str, Fact], comment: str = "") -> str:
-    """Records by id as one YAML document. Lists of scalars and small mappings stay on one line."""
-    plain = msgspec.json.decode(msgspec.json.encode(records))
-    text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True)
-    if parse_yaml(text.encode(), "what was just written").value != plain:
+    """Records by id as one YAML document, without their defaults. What is flat stays on one line."""
+    document = {name: _name_first(plain(record, every_record=True)) for name, record in records.items()}
+    text = yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=WIDTH, allow_unicode=True
+    )
+    if parse_yaml(text.encode(), "what was just written").value != document:
         raise ValueError(f"these records cannot be written as YAML: {', '.join(records)}")
     return "".join(f"# {line}\n" for line in comment.splitlines()) + text
+
+
+def _name_first(value: object) -> object:
+    """A layout's name is inherited last and read first."""
+    if isinstance(value, dict):
+        order = sorted(value, key=lambda key: key != "name")
+        return {key: _name_first(value[key]) for key in order}
+    return [_name_first(item) for item in value] if isinstance(value, list) else value

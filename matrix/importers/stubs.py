@@ -74,8 +74,8 @@ class Stubs:
         elif device is None:
             return None
         elif name not in self.gpus:
-            unknown = {"memory_bytes": SOURCE, "tdp_w": SOURCE}
-            self.gpus[name] = Gpu(name=name, device=cast("Device", device), unknown=unknown, source=SOURCE)
+            facts = ("memory_bytes", "memory_bytes_per_s", "tdp_w", "dense_tflops", "link")
+            self.gpus[name] = Gpu(name=name, device=cast("Device", device), unknown=_nothing(facts), source=SOURCE)
             self.findings.add(Kind.UNKNOWN, "an accelerator's memory, bandwidth and power", name)
         return name
 
@@ -102,7 +102,7 @@ class Stubs:
             machines=max(1, len(self.runners.labels.get(config.runner, ()))),
             linked=config.multinode,
             memory_bytes=memory_mib * MIB if memory_mib else None,
-            backend="unknown",
+            backend=None,
             unknown=unknown,
             source="InferenceX runners file",
         )
@@ -157,11 +157,16 @@ def _called(model: Model) -> str:
 
 
 def _model_stub(config: Config) -> Model:
-    named = NamedWeights(called=config.model)
+    facts = ("vocab_size", "prompt_token_ids", "max_context", "dimensions")
+    on_hub = config.model.count("/") == 1
     return Model(
         name=config.model,
         family=slug(config.model_prefix),
-        weights=HubWeights(repo=config.model) if config.model.count("/") == 1 else named,
-        unknown={"vocab_size": SOURCE, "prompt_token_ids": SOURCE, "max_context": SOURCE, "dimensions": SOURCE},
+        weights=HubWeights(repo=config.model) if on_hub else NamedWeights(called=config.model),
+        unknown=_nothing(("weights.revision", *facts) if on_hub else facts),
         source=SOURCE,
     )
+
+
+def _nothing(facts: tuple[str, ...]) -> dict[str, str]:
+    return dict.fromkeys(facts, SOURCE)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matrix.arguments import LARGEST, flag_error
+from matrix.arguments import LARGEST, flag_error, variable_error
 from matrix.importers.report import Findings, Kind
 from matrix.recipe import FlagValue, Steps
 
@@ -75,7 +75,7 @@ def tuning(scripts: list[Script], engine: Engine, place: str, findings: Findings
     missing: list[str] = []
     for spelled, raw in first.flags.items():
         name = spelled.removeprefix("--")
-        if name in FLEET_SETS or _is_size(engine, name, raw):
+        if name in FLEET_SETS or name in engine.fleet_sets or _is_size(engine, name, raw):
             continue
         differing = sorted({str(other.flags.get(spelled)) for other in others} - {str(raw)})
         value = None if differing else _value(raw, engine.flags.get(name))
@@ -137,6 +137,8 @@ def _typed(text: str, flag: Flag | None) -> Scalar:
 
 
 def _refused(engine: Engine, name: str, raw: str | bool, value: FlagValue | None) -> str | None:
+    if name in engine.refused:
+        return f"refused: {engine.refused[name]}"
     if name not in engine.flags:
         return "not in our list"
     if value is None:
@@ -147,6 +149,8 @@ def _refused(engine: Engine, name: str, raw: str | bool, value: FlagValue | None
 
 def _environment(script: Script, engine: Engine) -> tuple[dict[str, str], list[str]]:
     """What our list allows of a script's environment, and the names of the rest."""
-    wanted = {name: value for name, value in script.env.items() if name not in NOT_THE_SERVERS}
-    allowed = {name: value for name, value in wanted.items() if name in engine.env and "$" not in value}
-    return allowed, [f"environment variable {name}" for name in wanted if name not in allowed]
+    ours = NOT_THE_SERVERS | engine.fleet_sets.keys()
+    wanted = {name: value for name, value in script.env.items() if name not in ours}
+    wrong = {name: found[0] for name, value in wanted.items() if (found := variable_error(engine, name, value))}
+    allowed = {name: value for name, value in wanted.items() if name not in wrong}
+    return allowed, [f"environment: {why}" for why in wrong.values()]

@@ -14,6 +14,7 @@ from matrix.expand import expand
 from matrix.facts import HubWeights, NamedWeights, RandomWorkload
 from matrix.importers.names import engine_and_orchestrator, host_id, image_reference
 from matrix.point import Point
+from matrix.serving import pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +58,7 @@ def _text(row: Json) -> str:
 
 
 def _theirs(row: Json, streams: int) -> Json:
-    pools = _their_pools(row)
+    sides = _their_pools(row)
     router, backend = row.get("router"), row.get("kv-offload-backend")
     return {
         "image": image_reference(row["image"]),
@@ -70,8 +71,8 @@ def _theirs(row: Json, streams: int) -> Json:
         "scenario": row.get("scenario-type", "fixed"),
         "duration": row.get("duration"),
         "speculation": row["spec-decoding"],
-        "pools": pools,
-        "disagg": bool(row.get("disagg")) and len(pools) == 2,
+        "pools": sides,
+        "disagg": bool(row.get("disagg")) and len(sides) == 2,
         "streams": streams,
         "router": [router["name"], router.get("version")] if router else None,
         "transfer": row.get("kv-p2p-transfer"),
@@ -107,7 +108,7 @@ def _ours(fleet: Fleet, point: Point) -> Json:
     weights = model.weights
     assert isinstance(weights, HubWeights | NamedWeights)
     fixed = isinstance(point.workload, RandomWorkload)
-    serving, pools = point.serving, [pool for pool in (point.layout.prefill, point.layout.decode) if pool is not None]
+    serving, servers = point.serving, pools(point.layout)
     offload = serving.kv_offload
     return {
         "image": recipe.image,
@@ -120,8 +121,8 @@ def _ours(fleet: Fleet, point: Point) -> Json:
         "scenario": "fixed" if fixed else point.workload_id,
         "duration": None if fixed else int(point.workload.run_length.min_s),
         "speculation": serving.speculation.method.replace("-", "_") if serving.speculation else "none",
-        "pools": [_our_pool(pool) for pool in pools or [point.layout]],
-        "disagg": bool(pools),
+        "pools": [_our_pool(sizes) for sizes in servers],
+        "disagg": len(servers) == 2,
         "streams": point.load.streams,
         "router": [serving.router.name, serving.router.version] if serving.router else None,
         "transfer": serving.kv_transfer,
