@@ -8,8 +8,9 @@ import pytest
 from benchmarks.search.decide import decide
 from benchmarks.search.steps import Finding, Measure, Observation, Stop
 from matrix.facts import RandomWorkload
-from matrix.point import Concurrency, Layout, Point, Rate
+from matrix.point import Concurrency, Point, Rate
 from matrix.search import Bounds, Ramp, Search
+from matrix.serving import Layout
 from tests.benchmarks.virtual_server import VirtualServer, searched
 
 BASE = Point(
