@@ -149,7 +149,7 @@ def test_an_open_loop_is_judged_by_its_schedule_not_by_its_streams() -> None:
         BUDGET, asked_requests_per_s=5.0, achieved_concurrency=0.5, schedule_lateness_s_p99=0.001
     )
     assert judged(10, budget=rate)[0] == ()
-    late = msgspec.structs.replace(rate, schedule_lateness_s_p99=0.021)
+    late = msgspec.structs.replace(rate, schedule_lateness_s_p99=0.021, reads=1000)
     assert judged(10, budget=late)[0] == (Reason.CLIENT_SATURATED,)
 
 

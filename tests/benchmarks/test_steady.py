@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.records import RequestRecord
 from benchmarks.steady import steady_part, steady_state, throughput, trend
@@ -72,10 +70,10 @@ def test_throughput_does_not_depend_on_where_waves_are_cut() -> None:
         assert throughput(records, round(begin_s * S), round(1.9 * S)).total == pytest.approx(true, rel=1e-3)
 
 
-@given(st.integers(0, 10**6))
-def test_noise_alone_is_a_plateau(seed: int) -> None:
-    """Independent noise of 10 % over 200 requests: significance is rare, and the change is never large."""
-    assert trend(np.random.default_rng(seed).lognormal(0, 0.1, 200).tolist()) == "plateau"
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.5])
+def test_noise_alone_is_nearly_always_a_plateau(noise: float) -> None:
+    said = [trend(np.random.default_rng(seed).lognormal(0, noise, 200).tolist()) for seed in range(200)]
+    assert said.count("plateau") >= 194
 
 
 @pytest.mark.parametrize(("change", "said"), [(0.3, "drifting_up"), (-0.3, "drifting_down"), (0.02, "plateau")])
