@@ -24,8 +24,8 @@ from matrix.point import Rate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmarks.exchange import Exchange
     from benchmarks.records import LoadOptions, Prompt, RequestRecord, StopRule, Target
-    from benchmarks.responses import Exchange
     from benchmarks.wire import Slot
     from matrix.point import Load
 
@@ -35,6 +35,8 @@ MAX_BACKOFF_S = 1.0
 # a server that fails this many requests per stream in a row, and answers none, gets no more of them
 FAILURES_PER_STREAM = 3
 OWN_FDS = 32
+MAX_UNREAD_BYTES = 16 * 1024 * 1024
+"""What the answers of ended requests may take up while they wait to be read through."""
 _FAR_NS = 1 << 62
 
 
@@ -91,6 +93,7 @@ class _Run:
         self._idle: list[Slot] = []  # kept for the open loop only
         self._finished: deque[Exchange] = deque()
         self._records: list[RequestRecord] = []
+        self._unread_bytes = 0
         self._several = 0
         self._stopped = False
         self._interrupted = False
@@ -147,9 +150,10 @@ class _Run:
     def _as_window(self, cpu_s: float) -> Window:
         records = sorted(self._records, key=lambda record: record.index)
         stamper = self._stamper
+        stamper.refresh()
         health = ClientHealth(
             kernel_stamps=stamper.kernel_stamps,
-            stamp_delay_ns=tuple(stamper.delays_ns),
+            stamp_delay_ns=stamper.delays_ns,
             cpu_s=cpu_s,
             reads=stamper.reads,
             reads_with_several_events=self._several,
@@ -170,13 +174,15 @@ class _Run:
     def _turn(self) -> None:
         before_ns = time.monotonic_ns()
         left_ns = self._left_ns(before_ns)
-        calm = left_ns > QUIET_NS or len(self._finished) > len(self._wire.slots)
-        busy = calm and (bool(self._finished) or not self._queue.full())
+        calm = left_ns > QUIET_NS
+        busy = calm and (bool(self._finished) or self._wire.growing or not self._queue.full())
         moved = self._wire.poll(0 if busy else self._wait_s(left_ns))
-        if calm and self._finished and (not moved or len(self._finished) > len(self._wire.slots)):
+        if calm and self._finished and not moved:
             self._parse_one()
-        elif calm and not moved and not self._queue.full():
+        elif calm and not moved and not self._wire.digest_one() and not self._queue.full():
             self._queue.make_one()
+        while self._unread_bytes > MAX_UNREAD_BYTES:  # never idle: better late than out of memory
+            self._parse_one()
         now_ns = time.monotonic_ns()
         if left_ns <= SPIN_NS and not moved:
             self._spin_ns += now_ns - before_ns
@@ -200,6 +206,7 @@ class _Run:
     def _tick(self, now_ns: int) -> None:
         self._tick_ns = now_ns + int(TICK_S * SECOND_NS)
         self._stamper.refresh()
+        self._wire.look()
         self._give_up(now_ns)
         self._report(now_ns)
         if self._options.stop_now is not None and self._options.stop_now():
@@ -246,7 +253,9 @@ class _Run:
             self._stopped = True
 
     def _parse_one(self) -> None:
-        record, several = record_of(self._finished.popleft())
+        exchange = self._finished.popleft()
+        self._unread_bytes -= exchange.held_bytes
+        record, several = record_of(exchange)
         self._several += several
         self._records.append(record)
         self._failures_in_row = 0 if record.error is None else self._failures_in_row + 1
@@ -259,6 +268,7 @@ class _Run:
             self._end_warmup(exchange)
         else:
             self._ended += 1
+            self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
         if self._pacer is not None:
             self._idle.append(slot)

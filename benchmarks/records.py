@@ -5,6 +5,7 @@ All `*_ns` stamps are CLOCK_MONOTONIC nanoseconds of this host; only their diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -31,10 +32,16 @@ class RequestError(StrEnum):
 
 
 class Prompt(Fact, frozen=True, kw_only=True):
-    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back."""
+    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back.
+
+    `text` is what the ids spell, for an engine whose dialect takes no ids; `template_tokens` is what its chat template
+    adds to them.
+    """
 
     token_ids: tuple[int, ...]
     output_tokens: int
+    text: str | None = None
+    template_tokens: int = 0
 
 
 class RequestRecord(Fact, frozen=True, kw_only=True):
@@ -42,7 +49,8 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
 
     `sent_ns` is taken at `send()` on a connected socket; `first_ns`/`last_ns` are the first and last
     content-bearing chunks; `end_ns` the last byte. Token counts are the server's `usage`, null if it sent none.
-    `chunk_ns` holds every content stamp until the metrics are computed; artifacts keep it for a sample only.
+    `chunk_ns` holds every content stamp until the metrics are computed, in an `array` (8 bytes each); artifacts keep
+    it for a sample only.
     `text_digest` tells equal answers apart from different ones without keeping them.
     `scheduled_ns` is when an open loop meant to send it, null in a closed one.
     """
@@ -58,7 +66,7 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
     output_tokens: int | None = None
     chunks: int = 0
     worst_gap_ns: int = 0
-    chunk_ns: tuple[int, ...] = ()
+    chunk_ns: Sequence[int] = ()
     text_digest: str = ""
     error: RequestError | None = None
     status: int | None = None
@@ -75,7 +83,7 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     """
 
     kernel_stamps: bool
-    stamp_delay_ns: tuple[int, ...]
+    stamp_delay_ns: Sequence[int]
     cpu_s: float
     reads: int
     reads_with_several_events: int

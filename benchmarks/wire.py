@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import select
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
-from benchmarks.connection import Connection
+from benchmarks.bulk import RESPONSE_END
+from benchmarks.connection import CONTROL_BYTES, READ_BYTES, Connection, read_timespec
 from benchmarks.http1 import StreamFault
 from benchmarks.records import RequestError
 from benchmarks.schedule import SECOND_NS
@@ -14,13 +16,20 @@ from benchmarks.schedule import SECOND_NS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.connection import Address
+    from benchmarks.connection import Address, Receive
+    from benchmarks.exchange import Exchange
     from benchmarks.records import StopRule
-    from benchmarks.responses import Exchange
     from benchmarks.stamps import Stamper
+
+    # how to read a stream, where to put a read's stamp and its bytes, and whose they are
+    _Plain = tuple[Receive, Callable[[int], None], Callable[[bytes], None], "Slot", Exchange]
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+DIGEST_READS = 16
+"""An answer is read through before its end once this many of its reads have piled up."""
+STAMPING_S = 0.02
+"""The kernel takes a moment to switch receive stamps on for the first socket that asks."""
 _OPEN = select.EPOLLIN
 _OPENING = select.EPOLLIN | select.EPOLLOUT
 _POLL_S = 0.25
@@ -61,6 +70,8 @@ class Wire:
         self._on_end = on_end
         self._keep_alive = keep_alive
         self._by_fd: dict[int, Slot] = {}
+        self._plain: dict[int, _Plain] = {}
+        self._long: deque[Exchange] = deque()
         self._epoll = select.epoll()
 
     def close(self) -> None:
@@ -82,15 +93,66 @@ class Wire:
                     self._disconnect(slot)
                 else:
                     self._epoll.modify(fd, _OPEN)
+        time.sleep(STAMPING_S)
 
     def poll(self, timeout_s: float) -> bool:
-        """Handles what is ready, waiting at most `timeout_s` for something to be; whether anything was."""
+        """Handles what is ready, waiting at most `timeout_s` for something to be; whether anything was.
+
+        The loop is what a benchmark's client spends its time in: per read of a plain answer two appends, and no calls
+        of ours.
+        """
         events = self._epoll.poll(timeout_s)
+        plain, stamper, clock_ns = self._plain, self._stamper, time.monotonic_ns
+        offset_ns, delayed = stamper.offset_ns, stamper.fresh_delays_ns.append
         for fd, mask in events:
-            slot = self._by_fd.get(fd)
-            if slot is not None and slot.connection is not None:
-                self._on_event(slot, slot.connection, mask)
+            if mask != _OPEN or fd not in plain:
+                self._on_event(fd, mask)
+                continue
+            receive, mark, keep, slot, exchange = plain[fd]
+            try:
+                data, control, _, _ = receive(READ_BYTES, CONTROL_BYTES)
+            except OSError as error:
+                self._on_read_error(slot, exchange, error)
+                continue
+            if control:
+                seconds, nanoseconds = read_timespec(control[0][2])
+                stamp_ns = seconds * SECOND_NS + nanoseconds - offset_ns
+                delayed(clock_ns() - stamp_ns)
+                mark(stamp_ns)
+            else:
+                mark(stamper.stamp(None))
+            keep(data)
+            if data.endswith(RESPONSE_END) or not len(RESPONSE_END) <= len(data) < READ_BYTES:
+                self._on_plain_end(slot, exchange)
+        stamper.reads += len(events)
         return bool(events)
+
+    def look(self) -> None:
+        """Notes what has moved and which answers grow long. To be called a few times a second."""
+        for slot in self.slots:
+            exchange = slot.exchange
+            if exchange is None:
+                continue
+            exchange.look()
+            self.moved_ns = max(self.moved_ns, exchange.event_ns)
+            if exchange.size > MAX_RESPONSE_BYTES:
+                self._fail_large(slot, exchange)
+            elif exchange.rests:
+                self._follow(slot, exchange, at_eof=False)
+            elif len(exchange.parts) >= DIGEST_READS and exchange.plain:
+                self._long.append(exchange)
+
+    @property
+    def growing(self) -> bool:
+        return bool(self._long)
+
+    def digest_one(self) -> bool:
+        """Reads through one long answer, so that its bytes need not be kept to its end; whether there was one."""
+        if not self._long:
+            return False
+        exchange = self._long.popleft()
+        exchange.plain = exchange.plain and exchange.digest()
+        return True
 
     def issue(self, slot: Slot, exchange: Exchange) -> None:
         """Sends a request, on the kept connection if the server has not closed it."""
@@ -111,15 +173,18 @@ class Wire:
         self._end(slot, exchange)
 
     def _finish(self, slot: Slot, exchange: Exchange, *, keep: bool) -> None:
+        if exchange.marks:
+            exchange.end_ns = exchange.marks[-1]
         if not (keep and self._keep_alive) or slot.connection is None or slot.connection.sending:
             self._disconnect(slot)
-        exchange.end_ns = exchange.reads[-1][0]
+        else:
+            self._plain.pop(slot.connection.fd, None)
         self._end(slot, exchange)
 
     def _end(self, slot: Slot, exchange: Exchange) -> None:
         slot.exchange = None
         self.in_flight -= 1
-        self.moved_ns = time.monotonic_ns()
+        self.moved_ns = exchange.closed_ns = time.monotonic_ns()
         self._on_end(slot, exchange)
 
     def _connect(self, slot: Slot) -> str:
@@ -137,6 +202,7 @@ class Wire:
     def _disconnect(self, slot: Slot) -> None:
         if slot.connection is not None:
             del self._by_fd[slot.connection.fd]
+            self._plain.pop(slot.connection.fd, None)
             self._epoll.unregister(slot.connection.fd)
             slot.connection.close()
             slot.connection = None
@@ -147,8 +213,11 @@ class Wire:
         if why:
             self.fail(slot, exchange, RequestError.REFUSED, why)
 
-    def _on_event(self, slot: Slot, connection: Connection, mask: int) -> None:
-        exchange = slot.exchange
+    def _on_event(self, fd: int, mask: int) -> None:
+        slot = self._by_fd.get(fd)
+        if slot is None or slot.connection is None:  # closed earlier in this batch
+            return
+        exchange, connection = slot.exchange, slot.connection
         if exchange is None:  # the server closed an idle connection
             self._disconnect(slot)
         elif exchange.sent_ns is None:
@@ -187,45 +256,61 @@ class Wire:
             self.fail(slot, exchange, RequestError.RESET, str(error))
 
     def _receive(self, slot: Slot, exchange: Exchange, connection: Connection) -> None:
+        """A read of an answer that is not known to be plain."""
         try:
             data, kernel_wall_ns = connection.read()
-        except BlockingIOError:
-            return
         except OSError as error:
-            self.fail(slot, exchange, RequestError.RESET, str(error))
+            self._on_read_error(slot, exchange, error)
             return
-        if not data:
-            self._at_eof(slot, exchange)
-            return
-        stamp_ns = self._stamper.stamp(kernel_wall_ns)
-        exchange.reads.append((stamp_ns, data))
-        exchange.size += len(data)
-        if b"data:" in data:  # single bytes, comments and blank lines are not progress
-            self.moved_ns = stamp_ns
-        if exchange.size > MAX_RESPONSE_BYTES:
-            self.fail(slot, exchange, RequestError.BAD_STREAM, f"more than {MAX_RESPONSE_BYTES} bytes")
-        # a chunked body ends with a blank line: only then is a closer look worth its time
-        elif not exchange.framing.chunked or len(data) < 4 or data.endswith(b"\r\n\r\n"):
-            self._look(slot, exchange, at_eof=False)
-
-    def _at_eof(self, slot: Slot, exchange: Exchange) -> None:
-        if exchange.reads:
-            self._look(slot, exchange, at_eof=True)
-        else:
+        first = not exchange.answered
+        if data:
+            exchange.add(self._stamper.stamp(kernel_wall_ns), data)
+        elif first:
             self.fail(slot, exchange, RequestError.RESET, "closed without an answer")
-
-    def _look(self, slot: Slot, exchange: Exchange, *, at_eof: bool) -> None:
-        """Ends the exchange if its response is complete, or if no more of it can come (its parser says how it was)."""
+            return
         try:
-            done = exchange.feed()
+            if first and exchange.begin():
+                marks, parts = exchange.marks, exchange.parts
+                self._plain[connection.fd] = (connection.receive, marks.append, parts.append, slot, exchange)
+                self._on_plain_end(slot, exchange)
+                return
         except StreamFault as fault:
             self.fail(slot, exchange, RequestError.BAD_STREAM, str(fault))
             return
-        head = exchange.framing.head
-        if done or (at_eof and head is not None):
-            self._finish(slot, exchange, keep=not at_eof and head is not None and head.keeps_alive)
+        self._follow(slot, exchange, at_eof=not data)
+
+    def _on_read_error(self, slot: Slot, exchange: Exchange, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):
+            self.fail(slot, exchange, RequestError.RESET, str(error))
+
+    def _on_plain_end(self, slot: Slot, exchange: Exchange) -> None:
+        """Called for a read that may have been a plain answer's last, or brought nothing: the server hung up."""
+        if not exchange.parts[-1]:
+            exchange.drop_newest()
+            self._follow(slot, exchange, at_eof=True)
+        elif exchange.ends():
+            self._finish(slot, exchange, keep=exchange.keeps_alive)
+        else:
+            exchange.look()
+            if exchange.size > MAX_RESPONSE_BYTES:
+                self._fail_large(slot, exchange)
+
+    def _follow(self, slot: Slot, exchange: Exchange, *, at_eof: bool) -> None:
+        """Ends the exchange if its response is complete, or if no more of it can come (its reader says how it was)."""
+        try:
+            done = exchange.follow()
+        except StreamFault as fault:
+            self.fail(slot, exchange, RequestError.BAD_STREAM, str(fault))
+            return
+        if done or (at_eof and exchange.head is not None):
+            self._finish(slot, exchange, keep=not at_eof and exchange.keeps_alive)
         elif at_eof:
             self.fail(slot, exchange, RequestError.RESET, "closed inside the response head")
+        elif exchange.size > MAX_RESPONSE_BYTES:
+            self._fail_large(slot, exchange)
+
+    def _fail_large(self, slot: Slot, exchange: Exchange) -> None:
+        self.fail(slot, exchange, RequestError.BAD_STREAM, f"more than {MAX_RESPONSE_BYTES} bytes")
 
 
 def overdue(exchange: Exchange, now_ns: int, stop: StopRule) -> tuple[RequestError, str] | None:
