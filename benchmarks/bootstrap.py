@@ -33,16 +33,16 @@ class Spread(NamedTuple):
 
 def block_length(count: int, streams: int) -> int:
     """Requests a block holds: the cube-root rule, or one round of the streams where that is longer."""
-    return max(1, math.ceil(count ** (1 / 3)), min(streams, count // (2 * MIN_BLOCKS)))
+    return max(1, math.ceil(math.cbrt(count)), min(streams, count // (2 * MIN_BLOCKS)))
 
 
-def block_bootstrap(values: Sequence[float], statistic: Callable[[Array], Array], block: int) -> Spread | None:
+def block_bootstrap(values: Sequence[float] | Array, statistic: Callable[[Array], Array], block: int) -> Spread | None:
     """Circular blocks of `values` (in order of time), the same draw for the same data. None below MIN_BLOCKS blocks.
 
-    `statistic` maps (resamples, values) to one number per resample; all must be positive.
+    `statistic` maps (resamples, values) to one number per resample, all positive. Rows of `values` stay together.
     """
     array = np.asarray(values, dtype=np.float64)
-    count = array.size
+    count = len(array)
     if count < MIN_BLOCKS * block or count < 2:
         return None
     rng = np.random.Generator(np.random.Philox(key=count))
@@ -57,8 +57,10 @@ def median(samples: Array) -> Array:
     return np.asarray(np.median(samples, axis=1))
 
 
-def mean(samples: Array) -> Array:
-    return np.asarray(samples.mean(axis=1))
+def ratio(samples: Array) -> Array:
+    """Of pairs: the sum of the firsts over the sum of the seconds."""
+    sums = samples.sum(axis=1)
+    return np.asarray(sums[:, 0] / sums[:, 1])
 
 
 def _draws(rng: np.random.Generator, count: int, block: int) -> Iterator[NDArray[np.int64]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CHAT = "/v1/chat/completions"
 MAX_AHEAD_BYTES = 32 * 1024 * 1024
+TEMPERATURE = 1.0
+"""Said outright, because engines have defaults of their own. Not 0: greedy answers to random prompts tend to repeat."""
 
 
 class Form:
@@ -33,7 +35,14 @@ class Form:
         self._chat = dialect.path == CHAT
         self._text = self._chat or not dialect.prompt_token_ids
         usage = {"stream_options": {"include_usage": True}} if dialect.usage_needs_stream_options else {}
-        said = {"model": target.model, "stream": True, **usage, **dialect.exact_length, **dialect.no_cache}
+        said = {
+            "model": target.model,
+            "temperature": TEMPERATURE,
+            "stream": True,
+            **usage,
+            **dialect.exact_length,
+            **dialect.no_cache,
+        }
         self._said = msgspec.json.encode(said)[:-1]
 
     def body(self, prompt: Prompt) -> bytes:

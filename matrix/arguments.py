@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matrix.errors import nearest
-from matrix.facts import Engine, Flag, FlagValue, Steps
+from matrix.recipe import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from matrix.dialect import Scalar
-    from matrix.point import Layout
+    from matrix.facts import Engine, Flag
+    from matrix.recipe import FlagValue
+    from matrix.serving import Layout
 
 CONTEXT_MARGIN_TOKENS = 64
 """Room beside ISL + OSL for what a server adds to a prompt (BOS, a template)."""
@@ -31,17 +33,19 @@ _OPEN = "*"  # stands for a value that is only known once the group is complete
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a group of points asks of its one server."""
+    """What a group of points asks of its one server. `context_tokens` null: unknown, the server's own default."""
 
     largest_concurrency: int
-    context_tokens: int
+    context_tokens: int | None
 
 
 def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] | None:
     """What is wrong with setting `name` to `value`, and the remedy; None when it is fine."""
     flag = engine.flags.get(name)
     if flag is None:
-        return f"unknown flag {name!r} for {engine.name}", nearest(name, engine.flags)
+        return _not_listed(engine, name, "flag", engine.flags)
+    if flag.reads_path:
+        return f"flag {name!r} names a file, which no recipe may", "remove it"
     if value == LARGEST:
         if flag.depends_on_concurrency == "scale":
             return None
@@ -50,6 +54,30 @@ def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] |
         return _steps_error(flag, name, value)
     wrong = _scalar_error(flag, value)
     return (f"flag {name!r}: {wrong}", flag.help or "see the engine's file") if wrong else None
+
+
+def variable_error(engine: Engine, name: str, value: str) -> tuple[str, str] | None:
+    """The same of an environment variable, whose value is always text."""
+    variable = engine.env.get(name)
+    if variable is None:
+        return _not_listed(engine, name, "variable", engine.env)
+    wrong = _scalar_error(variable, _number(value) if variable.type in ("int", "float") else value)
+    return (f"variable {name!r}: {wrong}", variable.help or "see the engine's file") if wrong else None
+
+
+def _number(text: str) -> Scalar:
+    try:
+        return int(text) if text.lstrip("-").isdecimal() else float(text)
+    except ValueError:
+        return text
+
+
+def _not_listed(engine: Engine, name: str, what: str, listed: Iterable[str]) -> tuple[str, str]:
+    if why := engine.fleet_sets.get(name):
+        return f"{what} {name!r} is not a recipe's to set: {why}", "remove it"
+    if why := engine.refused.get(name):
+        return f"{what} {name!r} is refused for {engine.name}: {why}", "remove it"
+    return f"unknown {what} {name!r} for {engine.name}", nearest(name, listed)
 
 
 def _steps_error(flag: Flag, name: str, value: Steps) -> tuple[str, str] | None:
@@ -114,20 +142,27 @@ def _at(value: FlagValue, concurrency: int, needs: Needs | None) -> Scalar:
 
 def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> None:
     spelled = engine.layout_flags
-    for axis in ("tp", "pp", "pcp", "dp", "ep"):
+    for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep"):
         name = getattr(spelled, axis)
         if name is not None:
             values[name] = getattr(layout, axis)
     if spelled.dp_attention is not None and layout.dp_attention:
         values[spelled.dp_attention] = True
+        if spelled.dp_attention_size is not None:
+            values[spelled.dp_attention_size] = layout.tp * layout.dp
 
 
 def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:
+    """The longest request, and room for it in every slot. Unknown lengths leave the server its own default."""
     spelled = engine.fleet_flags
+    if needs is not None and needs.context_tokens is None:
+        return
+    tokens = needs.context_tokens if needs else None
     if spelled.context is not None:
-        values[spelled.context] = needs.context_tokens if needs else _OPEN
+        values[spelled.context] = _OPEN if tokens is None else tokens
     if spelled.context_total is not None:
-        values[spelled.context_total] = needs.context_tokens * needs.largest_concurrency if needs else _OPEN
+        slots = values.get(spelled.slots or "", needs.largest_concurrency if needs else 0)
+        values[spelled.context_total] = _OPEN if tokens is None else tokens * int(slots)
 
 
 def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:

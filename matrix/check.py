@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from matrix.arguments import flag_error
+from matrix.allowlist import loose_flags
+from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
-from matrix.expand import layout_name, layout_of
-from matrix.point import device_count
+from matrix.expand import Dropped, expand, layout_name, layout_of
+from matrix.point import point_id
+from matrix.serving import device_count
+from matrix.sources import unsourced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from matrix.errors import Problem
-    from matrix.facts import FlagValue, Recipe
+    from matrix.facts import Engine
     from matrix.fleet import Fleet
+    from matrix.recipe import FlagValue, Recipe
+    from matrix.serving import Layout
     from matrix.yamlfile import Where
+
+
+MAX_ID_CHARS = 180
+"""Of a point id: it becomes a file name, with an ending."""
 
 
 def check(fleet: Fleet) -> list[Problem]:
@@ -24,7 +33,37 @@ def check(fleet: Fleet) -> list[Problem]:
     problems: list[Problem] = []
     for recipe_id, recipe in fleet.recipes.items():
         problems.extend(_recipe(fleet, recipe_id, recipe))
+    problems.extend(unsourced(fleet))
+    problems.extend(loose_flags(fleet))
+    problems.extend(_gpus_of(fleet))
+    if not problems:
+        problems.extend(_ids(fleet))
     return sorted(problems)
+
+
+def _ids(fleet: Fleet) -> Iterator[Problem]:
+    """Names are made by joining: two points may come to the same one, and a long one is no file name."""
+    seen: dict[str, str] = {}
+    for point in expand(fleet):
+        if isinstance(point, Dropped):
+            continue
+        name = point_id(point)
+        if name in seen:
+            message = f"a point here and one of {seen[name]} are both called {name!r}"
+            yield fleet.problem(point.recipe, (), message, "rename the recipe, the layout or the workload")
+        elif len(name) > MAX_ID_CHARS:
+            message = f"the point {name!r} has more than {MAX_ID_CHARS} characters"
+            yield fleet.problem(point.recipe, (), message, "give the layout a shorter `name:`")
+        seen[name] = point.recipe
+
+
+def _gpus_of(fleet: Fleet) -> Iterator[Problem]:
+    """Hosts and prices of accelerators there are."""
+    for kind, facts in (("hosts", fleet.hosts), ("prices", fleet.prices)):
+        for name, fact in facts.items():
+            if fact.gpu not in fleet.gpus:
+                remedy = nearest(fact.gpu, fleet.gpus)
+                yield fleet.fact_problem(kind, name, ("gpu",), f"unknown gpu {fact.gpu!r}", remedy)
 
 
 def _recipe(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
@@ -76,23 +115,39 @@ def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
         yield fleet.problem(recipe_id, ("engine",), message, "it runs on: " + ", ".join(engine.devices))
     for index, layout in enumerate(recipe.layouts):
         devices = device_count(layout_of(layout))
-        spelled = engine.layout_flags
-        for axis in ("tp", "pp", "pcp", "dp", "ep"):
-            size = getattr(layout, axis)
-            if size > 1 and getattr(spelled, axis) is None:
-                message = f"{recipe.engine} has no flag for {axis}={size} ({devices} devices)"
-                yield fleet.problem(recipe_id, ("layouts", index, axis), message, "remove it or use another engine")
+        for axis in unspelled(engine, layout) if recipe.flags_unknown is None else ():
+            message = f"{recipe.engine} has no flag for {axis}={getattr(layout, axis)} ({devices} devices)"
+            yield fleet.problem(recipe_id, ("layouts", index, axis), message, "remove it or use another engine")
+
+
+def unspelled(engine: Engine, layout: Layout) -> list[str]:
+    """The sizes of a layout that differ from one and for which the engine has no flag."""
+    spelled = engine.layout_flags
+    axes = [axis for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep") if getattr(layout, axis) > 1]
+    if layout.dp_attention:
+        axes.append("dp_attention")
+    return [axis for axis in axes if getattr(spelled, axis) is None]
 
 
 def _all_flags(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
     yield from _flags(fleet, recipe_id, recipe.flags, ("flags",))
+    yield from _env(fleet, recipe_id, recipe.env, ("env",))
     for index, layout in enumerate(recipe.layouts):
         yield from _flags(fleet, recipe_id, layout.flags, ("layouts", index, "flags"))
+        yield from _env(fleet, recipe_id, layout.env, ("layouts", index, "env"))
 
 
 def _flags(fleet: Fleet, recipe_id: str, flags: dict[str, FlagValue], where: Where) -> Iterator[Problem]:
     engine = fleet.engines[fleet.recipes[recipe_id].engine]
     for name, value in flags.items():
         if wrong := flag_error(engine, name, value):
+            message, remedy = wrong
+            yield fleet.problem(recipe_id, (*where, name), message, remedy)
+
+
+def _env(fleet: Fleet, recipe_id: str, env: dict[str, str], where: Where) -> Iterator[Problem]:
+    engine = fleet.engines[fleet.recipes[recipe_id].engine]
+    for name, value in env.items():
+        if wrong := variable_error(engine, name, value):
             message, remedy = wrong
             yield fleet.problem(recipe_id, (*where, name), message, remedy)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
 from matrix.errors import DataProblems, Problem, nearest
-from matrix.facts import Engine, Fact, Gpu, Host, Model, RandomWorkload, Recipe
+from matrix.facts import Engine, Fact, Gpu, Host, Model, Workload
+from matrix.price import Price
+from matrix.recipe import Recipe
 from matrix.yamlfile import Document, Value, Where, read_yaml
 
 if TYPE_CHECKING:
@@ -24,21 +26,29 @@ FactT = TypeVar("FactT", bound=Fact)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All facts by id. `where` finds the file and line of a recipe for messages."""
+    """All facts by id. `documents` holds each recipe's file, `origins` each fact's by its kind and id, for messages."""
 
     models: Mapping[str, Model]
     gpus: Mapping[str, Gpu]
     engines: Mapping[str, Engine]
-    workloads: Mapping[str, RandomWorkload]
+    workloads: Mapping[str, Workload]
     hosts: Mapping[str, Host]
     recipes: Mapping[str, Recipe]
     documents: Mapping[str, Document]
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    origins: Mapping[tuple[str, str], Document] = field(default_factory=dict)
 
     def problem(self, recipe: str, where: Where, message: str, remedy: str = "") -> Problem:
         """A problem at `where` (a path inside the recipe) in the file the recipe came from."""
         document = self.documents[recipe]
         line = document.line((recipe, *where))
         return Problem(file=document.file, line=line, message=f"recipe {recipe}: {message}", remedy=remedy)
+
+    def fact_problem(self, kind: str, name: str, where: Where, message: str, remedy: str = "") -> Problem:
+        """A problem at `where` inside any fact; `kind` is the folder it was read from, `models` say."""
+        document = self.origins[kind, name]
+        line = document.line((name, *where))
+        return Problem(file=document.file, line=line, message=f"{kind}/{name}: {message}", remedy=remedy)
 
 
 def load_fleet(root: Path = DATA) -> Fleet:
@@ -53,10 +63,12 @@ def load_fleet(root: Path = DATA) -> Fleet:
         models=reader.read("models", Model),
         gpus=reader.read("gpus", Gpu),
         engines=reader.read("engines", Engine),
-        workloads=reader.read("workloads", RandomWorkload),
+        workloads=reader.read("workloads", cast("type[Workload]", Workload)),  # a union is no type to mypy
         hosts=reader.read("hosts", Host),
         recipes=reader.read("recipes", Recipe),
+        prices=reader.read("prices", Price),
         documents=reader.documents,
+        origins=reader.origins,
     )
     if reader.problems:
         raise DataProblems(reader.problems)
@@ -70,6 +82,7 @@ class _Reader:
         self.root = root
         self.problems: list[Problem] = []
         self.documents: dict[str, Document] = {}  # recipe id -> its file
+        self.origins: dict[tuple[str, str], Document] = {}
 
     def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
         records: dict[str, FactT] = {}
@@ -82,6 +95,7 @@ class _Reader:
                     self.problems.append(Problem(file=document.file, line=line, message=message, remedy="rename one"))
                     continue
                 origin[key] = f"{document.file}:{line}"
+                self.origins[folder, key] = document
                 if kind is Recipe:
                     self.documents[key] = document
                 try:

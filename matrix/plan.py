@@ -8,7 +8,8 @@ import msgspec
 
 from matrix.dialect import Dialect
 from matrix.facts import Fact, Id, Model
-from matrix.point import Layout, Point
+from matrix.point import Point
+from matrix.serving import Layout
 
 PLAN_SCHEMA = 1
 
@@ -16,7 +17,7 @@ PLAN_SCHEMA = 1
 class Server(Fact, frozen=True, kw_only=True):
     """One server to start. `args` are the engine's own flags; host and port are added at launch.
 
-    `args_digest` is part of a series' identity: change a flag and a new history begins.
+    `args_digest` is part of a series' identity: change a flag or a variable and a new history begins.
     """
 
     engine: Id
@@ -30,6 +31,7 @@ class Server(Fact, frozen=True, kw_only=True):
     image: str | None
     args: tuple[str, ...]
     args_digest: str
+    env: dict[str, str] = {}
 
 
 class PlannedPoint(Fact, frozen=True, kw_only=True):
@@ -42,7 +44,10 @@ class PlannedPoint(Fact, frozen=True, kw_only=True):
 
 
 class Job(Fact, frozen=True, kw_only=True):
-    """One server start and the points measured on it, in the order given."""
+    """One server start and the points measured on it, in the order given.
+
+    `blocked` says why it is planned but must not be launched.
+    """
 
     id: Id
     label: Id
@@ -52,13 +57,15 @@ class Job(Fact, frozen=True, kw_only=True):
     server: Server
     points: tuple[PlannedPoint, ...]
     expected_minutes: float
+    blocked: str | None = None
 
 
 class LeftOut(Fact, frozen=True, kw_only=True):
-    """A point of the matrix that is not in this plan, and why."""
+    """A point of the matrix that is not in this plan, and why. `elsewhere`: it needs another host's accelerators."""
 
     id: str
     why: str
+    elsewhere: bool = False
 
 
 class Plan(Fact, frozen=True, kw_only=True):

@@ -7,18 +7,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from matrix.facts import Fact, Positive, RandomWorkload, Workload
-
-
-class Layout(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """How a model is spread over devices. `ep` and `dp_attention` re-use the devices of the other axes."""
-
-    tp: int = 1
-    pp: int = 1
-    pcp: int = 1
-    dp: int = 1
-    ep: int = 1
-    dp_attention: bool = False
+from matrix.canonical import plain
+from matrix.facts import Fact, Positive, RunLength, TraceWorkload, Workload
+from matrix.serving import Layout, Serving
 
 
 class Concurrency(Fact, frozen=True, kw_only=True, tag="concurrency", tag_field="kind"):
@@ -50,7 +41,8 @@ Isolation = Literal["none", "strict", "cluster"]
 
 
 class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that makes one measurement different from another.
+    """Everything that makes one measurement different from another. The recipe stands for what it serves: its
+    model, image and flags are in the digests of a series.
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same
     reason a default here must never change.
@@ -59,28 +51,12 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     recipe: str
     layout_name: str
     layout: Layout
+    serving: Serving = Serving()
     workload_id: str
     workload: Workload
     load: Load
     power_cap_w: int | None = None
     isolation: Isolation = "none"
-
-
-def device_count(layout: Layout) -> int:
-    """Devices one server uses. The only place this is computed: per-device figures divide by it."""
-    return layout.tp * layout.pp * layout.pcp * layout.dp
-
-
-def layout_slug(layout: Layout) -> str:
-    """`tp8`, `tp4-dp2-ep8-dpa`: the axes that differ from 1, tensor parallelism always."""
-    parts = [f"tp{layout.tp}"]
-    for axis in ("pp", "pcp", "dp", "ep"):
-        size = getattr(layout, axis)
-        if size != 1:
-            parts.append(f"{axis}{size}")
-    if layout.dp_attention:
-        parts.append("dpa")
-    return "-".join(parts)
 
 
 def load_slug(load: Load) -> str:
@@ -118,15 +94,16 @@ def named(point: Point, load_text: str) -> str:
 
 
 def digest(value: object) -> str:
-    """sha256 (64 hex digits) of a value's canonical JSON: sorted keys, no spaces, defaults left out."""
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+    """sha256 (64 hex digits) of a value's canonical JSON: `matrix.canonical`'s plain value, without spaces."""
+    return hashlib.sha256(msgspec.json.encode(plain(value))).hexdigest()
 
 
 def point_key(point: Point) -> str:
-    """A point's identity. How long it is measured is policy, not identity, and is left out."""
-    workload = msgspec.structs.replace(point.workload, run_length=_NO_RUN_LENGTH, name="")
-    return digest(msgspec.structs.replace(point, workload=workload))
+    """A point's identity. How long it is measured is policy, names and sources are labels: these are left out."""
+    labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
+    if isinstance(point.workload, TraceWorkload):
+        labels["source"] = ""
+    return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))
 
 
 _DEFAULT_RATE = Rate(requests_per_s=1.0)
-_NO_RUN_LENGTH = RandomWorkload(name="", isl=1, osl=1).run_length

@@ -52,7 +52,7 @@ Trend = Literal["plateau", "drifting_up", "drifting_down"]
 class Steady(Fact, frozen=True, kw_only=True):
     """The run without its beginning and its drain. `start_s` counts from the start of the whole window.
 
-    Latencies are of the `requests` sent in it; throughput is of the tokens that moved in it. Where a trend is not
+    Everything is of the `requests` sent in it. Where a trend is not
     `plateau`, its numbers depend on how long was measured.
     """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.atomic import write_atomic
+from matrix.gitinfo import git_sha
 from matrix.result import PointResult, Provenance, Quality
 from matrix.words import Outcome, Reason, outcome_of
 
@@ -28,6 +29,7 @@ CHUNK_STAMPS_EVERY = 100
 """Request records keep all chunk stamps for one request in this many; the others keep the worst gap only."""
 
 DETAIL_CHARS = 2000
+_HEAD_CHARS = 400
 
 
 class Ledger:
@@ -66,7 +68,7 @@ class Ledger:
             self._drafts[point.id],
             outcome=outcome_of(measured.reasons),
             reasons=measured.reasons,
-            detail=_clean(measured.detail),
+            detail=clean(measured.detail),
             ended_at=_now(),
             metrics=measured.metrics,
             client=measured.client,
@@ -86,7 +88,7 @@ class Ledger:
             self._drafts[point_id],
             outcome=outcome_of((reason,)),
             reasons=(reason,),
-            detail=_clean(detail),
+            detail=clean(detail),
             ended_at=_now(),
             energy_reason="not measured",
         )
@@ -116,7 +118,7 @@ class Ledger:
                 server_args_digest=server.args_digest,
                 image=server.image,
                 engine_version="",
-                git_sha=self._plan.git_sha,
+                git_sha=git_sha(),  # what runs here; the collector compares it with what was planned
                 seed=self._plan.seed,
                 host=self._host,
                 order=order,
@@ -144,6 +146,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _clean(text: str) -> str:
-    """Printable ASCII on few lines: details end up in tables and terminals, and may quote a server."""
-    return "".join(char if " " <= char <= "~" or char == "\n" else "?" for char in text)[:DETAIL_CHARS]
+def clean(text: str) -> str:
+    """Printable ASCII, cut to length: details may quote a server, and end up in tables, terminals and job logs.
+
+    Of long text the beginning and the end are kept: why, and a crashing server's last words.
+    """
+    plain = "".join(char if " " <= char <= "~" or char == "\n" else "?" for char in text)
+    if len(plain) <= DETAIL_CHARS:
+        return plain
+    return f"{plain[:_HEAD_CHARS]}\n[...]\n{plain[_HEAD_CHARS + 7 - DETAIL_CHARS :]}"

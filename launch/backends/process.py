@@ -12,10 +12,11 @@ import psutil
 
 from launch import capped_log
 from launch import process as processes
-from launch.command import with_host_variables
+from launch.command import with_host_variables, with_recipe_variables
 from launch.engines import ENGINES
 from launch.ready import Awaited, NotReady, PortOwner, Ready, wait_ready
 from launch.weights import WeightsMissing, hub_cache_folder, resolve
+from matrix.facts import token_range
 from matrix.words import Reason
 
 if TYPE_CHECKING:
@@ -71,14 +72,14 @@ def launch(
     if isinstance(weights, WeightsMissing):
         return NotReady(reason=weights.reason, detail=weights.detail)
     port = free_port(HOST)
-    command = engine.command(server, str(weights), HOST, port, host_threads)
+    command = with_recipe_variables(engine.command(server, str(weights), HOST, port, host_threads), server.env)
     process = processes.start(with_host_variables(command, os.environ), log, label)
     awaited = Awaited(
         host=HOST,
         port=port,
         model=engine.served_name(server),
         dialect=server.dialect,
-        prompt=server.model.prompt_token_ids[:1],
+        prompt=token_range(server.model)[:1],
         exit_code=lambda: processes.exit_code(process),
         port_owner=lambda: port_owner(process, port),
     )
@@ -118,8 +119,8 @@ def _wait_or_kill(process: processes.ServerProcess, awaited: Awaited, deadline_s
     """Wait for ready; leave nothing behind otherwise, a cancelled job included."""
     try:
         verdict = wait_ready(awaited, deadline_s)
-    except BaseException:  # whoever interrupts us (a signal handler, Ctrl-C) must not leak a server
-        processes.kill_now(process)
+    except BaseException:  # whoever interrupts us has seconds: the signal is sent now, the wait is left to them
+        processes.abandon(process)
         raise
     if isinstance(verdict, Ready):
         return verdict

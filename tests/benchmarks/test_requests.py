@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import requests
 from benchmarks.records import Prompt, Target
-from benchmarks.requests import Form, RequestQueue
+from benchmarks.requests import TEMPERATURE, Form, RequestQueue
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
 
@@ -23,6 +23,7 @@ def test_a_body_says_what_is_asked_and_nothing_else() -> None:
         "model": "m",
         "prompt": [7, 8, 9],
         "max_tokens": 4,
+        "temperature": TEMPERATURE,
         "stream": True,
     }
 

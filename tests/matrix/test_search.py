@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.facts import RandomWorkload
-from matrix.point import Concurrency, Layout, Load, Point, Rate, point_key
+from matrix.point import Concurrency, Load, Point, Rate, point_key
 from matrix.search import (
     Bounds,
     Method,
@@ -25,6 +25,7 @@ from matrix.search import (
     size_of,
     with_size,
 )
+from matrix.serving import Layout
 
 BASE = Point(
     recipe="r",
