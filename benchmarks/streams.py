@@ -1,4 +1,4 @@
-"""What the client's two transports share: streams, the requests on them, and how a request ends. No policy, no bytes."""
+"""What both transports of the client share: streams, the requests on them, and how a request ends. No policy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks.http1 import StreamFault
 from benchmarks.records import RequestError
+from benchmarks.schedule import SECOND_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.exchange import Exchange
+    from benchmarks.records import StopRule
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -168,3 +170,13 @@ class Streams(ABC):
         self.in_flight -= 1
         self.moved_ns = exchange.closed_ns = time.monotonic_ns()
         self._on_end(slot, exchange)
+
+
+def overdue(exchange: Exchange, now_ns: int, stop: StopRule) -> tuple[RequestError, str] | None:
+    """The error of a request that has had all its time; None for one that may go on."""
+    if exchange.sent_ns is None:
+        if now_ns - exchange.begun_ns > CONNECT_TIMEOUT_S * SECOND_NS:
+            return RequestError.REFUSED, f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    elif now_ns - exchange.sent_ns > stop.request_timeout_s * SECOND_NS:
+        return RequestError.TIMEOUT, f"not ended after {stop.request_timeout_s:g} s"
+    return None

@@ -16,7 +16,8 @@ USAGE_STYLES = ("separate", "last", "every", "none")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`usage`: in a last event with empty choices (`separate`), in the last event that has choices (`last`), in
-    `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
+    `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens. `certificate` is a PEM
+    file of a key and a certificate: with one, the server speaks TLS.
     """
 
     scenario: str = "ok"
@@ -31,6 +32,7 @@ class Options:
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1
+    certificate: str = ""
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:
