@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import requests
 from benchmarks.records import Prompt, Target
-from benchmarks.requests import TEMPERATURE, Form, RequestQueue
+from benchmarks.requests import TEMPERATURE, Form, Part, RequestQueue
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
 
