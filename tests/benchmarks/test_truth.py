@@ -11,14 +11,9 @@ def test_a_client_that_tells_the_truth_has_no_error() -> None:
     told = {n: Told(0, [10 * MS, 30 * MS, 50 * MS]) for n in range(3)}
     found = compare(told, told)
     assert found is not None
-    assert found.stamp_error_us == (0, 0, 0)
-    assert found.ttft_error_ms == found.icl_error_share == found.tpot_error_share == (0, 0)
-    assert (found.true.ttft, found.true.icl, found.true.tpot, found.true.e2e) == (
-        (10, 10),
-        (20, 20),
-        (20, 20),
-        (50, 50),
-    )
+    errors = (*found.stamp_error_us, *found.ttft_error_ms, *found.icl_error_share, *found.tpot_error_share)
+    assert errors == pytest.approx((0,) * 9)
+    assert found.true == Latencies(ttft=(10, 10), icl=(20, 20), tpot=(20, 20), e2e=(50, 50))
     assert found.lost == 0
 
 
