@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 from tests.fake_server.faults import FAULTS, Fault
 from tests.fake_server.options import Options, from_argv
-from tests.fake_server.reply import Reply, Stamps, read_ask
+from tests.fake_server.reply import Reply, Stamps, read_ask, tokens_of
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
 
@@ -57,13 +57,19 @@ class FakeServer:
             await self.complete(reply)
         else:
             reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)
-            self.inspect(reply, path)
+            if path == "/tokenize":
+                self.tokenize(reply, body)
+            else:
+                self.inspect(reply, path)
         await writer.drain()
         return reply.keep and "close" not in headers.get("connection", "")
 
     async def complete(self, reply: Reply) -> None:
         if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:
             self.listener.close()
+        if self.options.refuses in reply.ask.refused:
+            reply.whole(400, "application/json", json.dumps({"error": f"{self.options.refuses} not known"}).encode())
+            return
         self.tokens[0] += reply.ask.prompt_tokens
         self.tokens[1] += reply.ask.max_tokens
         if reply.ask.stream:
@@ -77,6 +83,14 @@ class FakeServer:
             else:
                 reply.whole(200, "application/json", json.dumps(body | {"usage": reply.ask.usage}).encode())
         reply.stamps.ended_ns = time.monotonic_ns()
+
+    def tokenize(self, reply: Reply, body: bytes) -> None:
+        name = {"vllm": "prompt", "llamacpp": "content"}.get(self.options.tokenizer)
+        said = json.loads(body)
+        if name is None or name not in said:
+            reply.whole(404 if name is None else 400, "application/json", b'{"error": "no such thing"}')
+        else:
+            reply.whole(200, "application/json", json.dumps({"tokens": tokens_of(said[name])}).encode())
 
     def inspect(self, reply: Reply, path: str) -> None:
         """Everything that is not a completion."""
