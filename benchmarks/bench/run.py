@@ -13,6 +13,7 @@ from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.warming import warmup_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     """One window, whatever ends it. What goes wrong with requests is in the report."""
     started_at = datetime.now(UTC)
     stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=options.requests or NO_LIMIT)
-    warmups = options.warmup_requests_per_stream * _warm_streams(options)
+    warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
         prompts=found.source.prompts(options.workload, f"{options.seed}/warmup"),
         requests=warmups,
@@ -59,12 +60,6 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     )
     window = run_load(found.target, prompts, options.load, stop, watcher.measuring, load_options)
     return Benched(report=_report(options, found, window, started_at, interrupted=stop_now()), window=window)
-
-
-def _warm_streams(options: BenchOptions) -> int:
-    """An open loop has as many streams as it may need; it warms up with a second's worth of requests."""
-    rate = getattr(options.load, "requests_per_s", None)
-    return options.load.streams if rate is None else max(1, round(rate))
 
 
 def _report(
