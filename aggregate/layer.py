@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from aggregate import dataset
 from aggregate.export import csv_bytes, json_bytes, parquet_bytes
-from aggregate.files import sha256
 from aggregate.frontiers import frontiers
+from aggregate.hashes import sha256
 from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
 from matrix.atomic import write_atomic

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aggregate.export import json_bytes
-from aggregate.files import sha256
+from aggregate.hashes import sha256
 from aggregate.rows import ROW_SCHEMA
 from matrix.atomic import write_atomic
 from matrix.errors import FleetError

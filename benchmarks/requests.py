@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_AHEAD = 256
 
+TEMPERATURE = 1.0
+"""Said outright, because engines have defaults of their own. Not 0: greedy answers to random prompts tend to repeat."""
+
 
 def body_of(target: Target, prompt: Prompt) -> bytes:
     """The JSON body: token ids in, exactly `output_tokens` asked back, streamed."""
@@ -28,6 +31,7 @@ def body_of(target: Target, prompt: Prompt) -> bytes:
         "model": target.model,
         "prompt": prompt.token_ids,
         "max_tokens": prompt.output_tokens,
+        "temperature": TEMPERATURE,
         "stream": True,
         **dialect.exact_length,
         **dialect.no_cache,

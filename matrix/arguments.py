@@ -159,7 +159,8 @@ def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -
     if needs is not None:
         if needs.context_tokens is None:
             return
-        context, total = needs.context_tokens, needs.context_tokens * needs.largest_concurrency
+        slots = values.get(spelled.slots or "", needs.largest_concurrency)
+        context, total = needs.context_tokens, needs.context_tokens * int(slots)
     if spelled.context is not None:
         values[spelled.context] = context
     if spelled.context_total is not None:

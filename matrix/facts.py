@@ -189,11 +189,13 @@ class LayoutFlags(Fact, frozen=True, kw_only=True):
 class FleetFlags(Fact, frozen=True, kw_only=True):
     """Flags the fleet sets from the group itself, never the recipe: the longest request it must hold.
 
-    `context` is tokens per request; `context_total` is tokens over all slots (context x largest concurrency).
+    `context` is tokens per request. `context_total` is tokens over all slots; `slots` names the flag that says how
+    many there are (where a recipe does not set it: the group's largest concurrency).
     """
 
     context: str | None = None
     context_total: str | None = None
+    slots: str | None = None
 
 
 class Engine(Fact, frozen=True, kw_only=True):

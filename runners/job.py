@@ -19,7 +19,7 @@ from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.words import Reason
 from runners.hostfacts import cores, host_facts
-from runners.ledger import Ledger
+from runners.ledger import Ledger, clean
 from runners.measure import measure
 from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
 
@@ -166,7 +166,8 @@ class _Run:
         return True
 
     def _close_open(self, reason: Reason, detail: str) -> None:
-        self.progress.say(f"{self.job.id}: {reason}: {detail}")
+        self.progress.say(f"{self.job.id}: {reason}")
+        self.progress.quote(clean(detail))
         for planned in list(self.ledger.open.values()):
             result = self.ledger.close(planned.id, reason, detail)
             self.progress.point_done(result, planned.expected_minutes)

@@ -66,7 +66,7 @@ class Ledger:
             self._drafts[point.id],
             outcome=outcome_of(measured.reasons),
             reasons=measured.reasons,
-            detail=_clean(measured.detail),
+            detail=clean(measured.detail),
             ended_at=_now(),
             metrics=measured.metrics,
             client=measured.client,
@@ -86,7 +86,7 @@ class Ledger:
             self._drafts[point_id],
             outcome=outcome_of((reason,)),
             reasons=(reason,),
-            detail=_clean(detail),
+            detail=clean(detail),
             ended_at=_now(),
             energy_reason="not measured",
         )
@@ -142,6 +142,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _clean(text: str) -> str:
-    """Printable ASCII on few lines: details end up in tables and terminals, and may quote a server."""
+def clean(text: str) -> str:
+    """Printable ASCII, cut to length: details may quote a server, and end up in tables, terminals and job logs."""
     return "".join(char if " " <= char <= "~" or char == "\n" else "?" for char in text)[:DETAIL_CHARS]

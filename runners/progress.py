@@ -32,9 +32,14 @@ class Progress:
         return cls(total_points=points, expected_minutes=sum(job.expected_minutes for job in jobs))
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays. A job log obeys `##[` wherever it stands, and some of this text quotes servers."""
         self._clear()
-        print(text, file=self.stream, flush=True)
+        print(text.replace("##[", "## ["), file=self.stream, flush=True)
+
+    def quote(self, text: str) -> None:
+        """Text that a server may have written: a job log obeys `::` at the start of a line."""
+        for line in text.splitlines():
+            self.say("    | " + line.replace("::", ": :"))
 
     def tick(self, point_id: str, phase: str, requests: int, elapsed_s: float) -> None:
         """The moving line; nothing when the stream is not a terminal."""

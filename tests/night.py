@@ -11,6 +11,7 @@ from pathlib import Path
 from matrix.facts import token_range
 from matrix.plan import Plan
 from matrix.planfile import read_plan
+from runners.preflight import label_of
 from tests.fleets import MODEL, RECIPE, WORKLOADS, write_fleet
 from tests.tiny_model import VOCABULARY, tiny_model, write_tiny_model
 
@@ -34,6 +35,11 @@ class Night:
     @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
+
+    @property
+    def label(self) -> str:
+        """What every server of this night's host is marked with."""
+        return label_of(self.root / "tmp" / f"inferfleet-{os.getuid()}")
 
     def env(self) -> dict[str, str]:
         return {**os.environ, "TMPDIR": str(self.root / "tmp")}

@@ -35,7 +35,8 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_every_command_the_docs_name_exists(text: str) -> None:
-    assert set(re.findall(r"inferfleet ([a-z]+)[ `]", text)) <= set(COMMANDS)
+    code = "".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))
+    assert set(re.findall(r"\binferfleet ([a-z]+)", code)) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
@@ -62,3 +63,11 @@ def test_the_readmes_recipe_is_a_valid_recipe(tmp_path: Path) -> None:
     shutil.copytree(DATA, tmp_path / "data")
     (tmp_path / "data" / "recipes" / "mine.yaml").write_text(block)
     assert check(load_fleet(tmp_path / "data")) == []
+
+
+def test_every_word_of_how_a_point_can_end_is_documented() -> None:
+    from matrix.words import Missing, Outcome, Quarantine, Reason
+
+    text = (ROOT / "matrix" / "README.md").read_text()
+    words = [*Outcome, *Reason, *Missing, *Quarantine]
+    assert [word for word in words if f"`{word}`" not in text] == []

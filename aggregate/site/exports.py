@@ -50,7 +50,8 @@ MEASURED_HEADER = (
     "model", "workload", "configuration", "concurrency", "on_frontier",
     "interactivity_tok_per_s", "ttft_p50_s", "e2e_p50_s", "output_tok_per_s_per_device", "total_tok_per_s_per_device",
     "requests", "nights", "spread", "night", "run_id", "attempt", "job_id", "point_id", "point_key", "host", "engine",
-    "engine_version", "image", "precision", "recipe", "recipe_digest", "server_args_digest", "git_sha", "seed", "duration_s",
+    "engine_version", "image", "precision", "recipe", "recipe_digest", "server_args_digest", "git_sha", "seed",
+    "duration_s",
 )  # fmt: skip
 
 
@@ -78,8 +79,9 @@ def _measured(dot: Measurement, on_frontier: bool) -> tuple[Cell, ...]:
         figures.interactivity_tok_per_s, figures.ttft_p50_s, figures.e2e_p50_s,
         figures.output_tok_per_s_per_device, figures.total_tok_per_s_per_device,
         figures.requests, figures.nights, figures.spread, origin.night, origin.run_id, origin.attempt, origin.job_id,
-        origin.point_id, origin.point_key, origin.host, origin.engine, origin.engine_version, origin.image, origin.precision,
-        origin.recipe, origin.recipe_digest, origin.server_args_digest, origin.git_sha, origin.seed, origin.duration_s,
+        origin.point_id, origin.point_key, origin.host, origin.engine, origin.engine_version, origin.image,
+        origin.precision, origin.recipe, origin.recipe_digest, origin.server_args_digest, origin.git_sha, origin.seed,
+        origin.duration_s,
     )  # fmt: skip
 
 

@@ -11,7 +11,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-import xllamacpp
+try:
+    import xllamacpp
+except ImportError as error:
+    sys.exit(f"llama.cpp cannot be loaded: {error}\nOn Debian: apt-get install libgomp1")
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregate import dataset
-from aggregate.files import sha256
+from aggregate.hashes import sha256
 from aggregate.manifest import MANIFEST, PUBLISHED, verify
 from aggregate.merge import merge
 from aggregate.publish import publish

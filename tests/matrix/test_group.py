@@ -23,10 +23,17 @@ def test_points_with_equal_server_arguments_share_one_start(tmp_path: Path) -> N
     assert slots.args[slots.args.index("--parallel") + 1] == "2"
 
 
-def test_the_context_holds_the_longest_request_of_the_group_on_every_stream(tmp_path: Path) -> None:
+def test_every_slot_holds_the_longest_request_of_the_group(tmp_path: Path) -> None:
     fleet = load_fleet(write_fleet(tmp_path))
     slots = group(fleet, points_of(fleet))[1]
     assert slots.args[slots.args.index("--ctx-size") + 1] == str((128 + 32 + 64) * 2)
+
+
+def test_more_slots_than_requests_still_hold_the_longest_each(tmp_path: Path) -> None:
+    """llama.cpp divides its context by the number of slots, not by the requests that come."""
+    fleet = load_fleet(write_fleet(tmp_path, recipe=RECIPE.replace("{parallel: 2}", "{parallel: 8}")))
+    slots = group(fleet, points_of(fleet))[1]
+    assert slots.args[slots.args.index("--ctx-size") + 1] == str((128 + 32 + 64) * 8)
 
 
 def test_steps_split_a_group(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -13,7 +12,6 @@ import pytest
 from launch.leftovers import find
 from matrix.result import PointResult
 from matrix.words import Outcome, Reason
-from runners.preflight import label_of
 from tests.fleets import WORKLOADS
 from tests.night import Night, make_night
 
@@ -26,8 +24,7 @@ def rows(night: Night, job_id: str) -> dict[str, PointResult]:
 
 
 def servers(night: Night) -> int:
-    label = label_of(night.root / "tmp" / f"inferfleet-{os.getuid()}")
-    return len(find(label))
+    return len(find(night.label))
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -77,7 +74,7 @@ def test_after_a_kill_every_point_has_its_file_and_the_next_run_removes_the_serv
     found = rows(night, killed.id)
     assert set(found) == {point.id for point in killed.points}
     assert {result.outcome for result in found.values()} == {None}
-    left = [leftover.pid for leftover in find(label_of(night.root / "tmp" / f"inferfleet-{os.getuid()}"))]
+    left = [leftover.pid for leftover in find(night.label)]
     assert left
     runner = night.start(*night.run_args(following.id))
     wait_until(lambda: not any(psutil.pid_exists(pid) and _alive(pid) for pid in left))

@@ -164,6 +164,13 @@ def test_too_few_file_descriptors_are_found_before_anything_starts(
     assert reasons(run(plan_of(), tmp_path)) == {(Reason.FD_LIMIT,)}
 
 
+def test_what_a_server_prints_cannot_command_the_job_log() -> None:
+    stream = io.StringIO()
+    Progress(total_points=1, expected_minutes=1, stream=stream).quote("::error::x\n  ::add-mask::y\n##[group]z ##[x]")
+    assert "::" not in stream.getvalue()
+    assert "##[" not in stream.getvalue()
+
+
 def test_two_jobs_have_labels_of_their_own_state(tmp_path: Path) -> None:
     assert label_of(tmp_path / "a") != label_of(tmp_path / "b")
     assert str(os.getuid()) in label_of(tmp_path / "a")

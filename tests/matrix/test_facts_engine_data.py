@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,8 +11,9 @@ import yaml
 from launch.engines import ENGINES
 from launch.engines.llamacpp_server import KV_TYPES, parse
 from matrix.facts import Engine, Flag
+from matrix.fleet import DATA
 
-_DATA = Path(__file__).parents[3] / "matrix" / "data" / "engines"
+_DATA = DATA / "engines"
 
 
 def _engine(name: str) -> Engine:
