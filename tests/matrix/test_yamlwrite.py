@@ -57,10 +57,10 @@ def test_a_recipe_is_boring_yaml_that_reads_back_as_itself() -> None:
     assert msgspec.convert(read["r"], Recipe) == RECIPE
 
 
-ordinary = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029\ufeff", exclude_categories=["Cc", "Cs"])
+anything = st.characters(codec="utf-8", exclude_categories=["Cs"])
 
 
-@given(st.text(ordinary))
+@given(st.text(anything))
 def test_any_text_reads_back_as_itself(text: str) -> None:
     """Words, numbers, dates and `1e5` too: what would read as anything else is quoted."""
     written = to_yaml({"r": msgspec.structs.replace(RECIPE, source=text or "x")})
