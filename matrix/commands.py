@@ -110,11 +110,12 @@ def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
 
 
 def summary(plan: Plan) -> str:
-    """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`."""
+    """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`, of those this host could have measured."""
     points = sum(len(job.points) for job in plan.jobs)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
-    return f"{text}; {len(plan.left_out)} left out" if plan.left_out else text
+    left_out = sum(not left.elsewhere for left in plan.left_out)
+    return f"{text}; {left_out} left out" if left_out else text
 
 
 def tonight(night: str | None, seed: int | None) -> Night:

@@ -61,10 +61,11 @@ class Job(Fact, frozen=True, kw_only=True):
 
 
 class LeftOut(Fact, frozen=True, kw_only=True):
-    """A point of the matrix that is not in this plan, and why."""
+    """A point of the matrix that is not in this plan, and why. `elsewhere`: it needs another host's accelerators."""
 
     id: str
     why: str
+    elsewhere: bool = False
 
 
 class Plan(Fact, frozen=True, kw_only=True):

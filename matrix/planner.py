@@ -48,7 +48,8 @@ def build_plan(fleet: Fleet, host_id: str, night: Night, recipes: tuple[str, ...
         if isinstance(item, Dropped):
             left_out.append(LeftOut(id=item.id, why=item.why))
         elif why := _not_here(fleet, host_id, item, recipes):
-            left_out.append(LeftOut(id=point_id(item), why=why))
+            elsewhere = fleet.recipes[item.recipe].gpu != fleet.hosts[host_id].gpu
+            left_out.append(LeftOut(id=point_id(item), why=why, elsewhere=elsewhere))
         else:
             points.append(item)
     jobs = tuple(_job(fleet, fleet.hosts[host_id], found, night) for found in group(fleet, points))

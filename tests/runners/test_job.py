@@ -44,7 +44,7 @@ def reasons(found: dict[str, PointResult]) -> set[tuple[Reason, ...]]:
 
 
 def test_a_good_server_gives_an_ok_row_for_every_point(plan_of: PlanOf, tmp_path: Path) -> None:
-    plan = plan_of("--itl-ms", "1")
+    plan = plan_of("--itl-ms", "20")
     found = run(plan, tmp_path)
     assert sorted(found) == ["fake-recipe.tp1.tiny.c1", "fake-recipe.tp1.tiny.c2"]
     for order, planned in enumerate(plan.jobs[0].points):
@@ -59,7 +59,7 @@ def test_a_good_server_gives_an_ok_row_for_every_point(plan_of: PlanOf, tmp_path
 
 
 def test_the_artifact_holds_the_requests_the_host_and_the_log(plan_of: PlanOf, tmp_path: Path) -> None:
-    run(plan_of("--itl-ms", "1", streams=(1,)), tmp_path)
+    run(plan_of("--itl-ms", "20", streams=(1,)), tmp_path)
     out = tmp_path / "out"
     lines = gzip.decompress((out / "requests" / "fake-recipe.tp1.tiny.c1.jsonl.gz").read_bytes()).splitlines()
     records = [msgspec.json.decode(line, type=RequestRecord) for line in lines]
@@ -103,6 +103,18 @@ def test_a_server_that_dies_is_started_once_more_and_its_point_has_no_throughput
     found = run(plan_of("--scenario", "crash_after", "--after", "4", streams=(1, 2)), tmp_path)
     assert reasons(found) == {(Reason.SERVER_EXITED,)}
     assert all(result.outcome is Outcome.RECIPE_FAILED for result in found.values())
+    assert all(result.metrics is None for result in found.values())
+    assert {path.name for path in (tmp_path / "out").glob("*.log")} == {"server.log", "server-2.log"}
+
+
+@pytest.mark.fault(6)
+def test_a_server_that_dies_after_many_good_answers_still_gives_no_number(plan_of: PlanOf, tmp_path: Path) -> None:
+    """Four refused requests are less than 1 % of six hundred good ones."""
+    found = run(plan_of("--scenario", "crash_after", "--after", "600", streams=(1,)), tmp_path)
+    (result,) = found.values()
+    assert result.outcome in (Outcome.OK, Outcome.RECIPE_FAILED)
+    assert result.reasons in ((), (Reason.SERVER_EXITED,))
+    assert (result.metrics is None) == (result.outcome is Outcome.RECIPE_FAILED)
 
 
 @pytest.mark.fault(19)
