@@ -187,6 +187,7 @@ def site_command(home: Path) -> None:
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
 @click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
 @click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")
+@click.option("--keep-alive/--no-keep-alive", default=True, help="Keep connections if the server does. Default: yes.")
 @click.option("--api-key-env", default=None, help="Name of the environment variable that holds the key.")
 @click.option("--seed", default=None, help="Of prompts and arrival times. Default: a new one, so that no cache helps.")
 @click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")

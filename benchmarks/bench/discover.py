@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PROBE_S = 300.0
 """A server may compile or load on its first request."""
 PROBE_TOKENS = 8
+KEPT_REQUESTS = 10
 _HOPELESS = {RequestError.REFUSED, RequestError.TIMEOUT, RequestError.STALLED}
 
 
@@ -71,7 +72,7 @@ def discover(options: BenchOptions) -> Found:
         tried = msgspec.structs.replace(target, dialect=dialect)
         record = _probe(tried, source, options.seed)
         if record.error is None:
-            return _found(tried, source, record)
+            return _found(_with_connections(tried, source, options), source, record)
         refusals.append(f"{_said(dialect)}: {record.error} {record.status or ''} {record.detail}".rstrip())
         if record.error in _HOPELESS:
             break
@@ -117,9 +118,24 @@ def _spellings(options: BenchOptions, source: PromptSource) -> Iterator[Dialect]
 
 
 def _probe(target: Target, source: PromptSource, seed: str) -> RequestRecord:
-    small = RandomWorkload(name="probe", isl=PROBE_TOKENS, osl=PROBE_TOKENS, ratio=1.0)
-    stop = StopRule(min_s=0.0, max_s=PROBE_S, min_requests=1, request_timeout_s=PROBE_S, stall_s=PROBE_S)
-    return run_load(target, source.prompts(small, f"{seed}/probe"), Concurrency(streams=1), stop).records[0]
+    return _small_load(target, source, f"{seed}/probe", requests=1, osl=PROBE_TOKENS)[0]
+
+
+def _with_connections(target: Target, source: PromptSource, options: BenchOptions) -> Target:
+    """A few requests on kept connections; if the server drops one as a request arrives, every request gets its own."""
+    keep = options.keep_alive and all(
+        record.error is not RequestError.RESET
+        for record in _small_load(target, source, f"{options.seed}/kept", requests=KEPT_REQUESTS, osl=2)
+    )
+    return msgspec.structs.replace(target, dialect=msgspec.structs.replace(target.dialect, keep_alive=keep))
+
+
+def _small_load(
+    target: Target, source: PromptSource, seed: str, *, requests: int, osl: int
+) -> tuple[RequestRecord, ...]:
+    small = RandomWorkload(name="probe", isl=PROBE_TOKENS, osl=osl, ratio=1.0)
+    stop = StopRule(min_s=0.0, max_s=PROBE_S, min_requests=requests, request_timeout_s=PROBE_S, stall_s=PROBE_S)
+    return run_load(target, source.prompts(small, seed), Concurrency(streams=1), stop).records
 
 
 def _found(target: Target, source: PromptSource, record: RequestRecord) -> Found:
@@ -148,6 +164,8 @@ def _notes(record: RequestRecord, dialect: Dialect, *, rough: bool) -> tuple[str
         notes.append("the server takes no ignore_eos: answers may end before the asked length")
     elif record.output_tokens is not None and record.output_tokens < record.asked_output_tokens:
         notes.append("the server takes ignore_eos and stops early all the same")
+    if not dialect.keep_alive:
+        notes.append("every request has a connection of its own, opened off the clock")
     if record.output_tokens is None:
         notes.append("the server sends no usage: tokens are not counted, so there is no throughput in tokens")
     return tuple(notes)

@@ -41,6 +41,7 @@ class Flags(Fact, frozen=True, kw_only=True):
     token_ids: str | None
     text: bool
     chat: bool
+    keep_alive: bool
     api_key_env: str | None
     seed: str | None
     slo_ttft_s: float | None
@@ -65,6 +66,7 @@ def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
         token_ids=_token_ids(flags),
         text=flags.text,
         chat=flags.chat,
+        keep_alive=flags.keep_alive,
         seed=flags.seed or secrets.token_hex(4),
         api_key_env=flags.api_key_env,
         slo=_slo(flags),

@@ -39,6 +39,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
     token_ids: tuple[int, int] | None = None
     text: bool = False
     chat: bool = False
+    keep_alive: bool = True
     seed: str
     api_key_env: str | None = None
     slo: Slo | None = None

@@ -34,17 +34,18 @@ class FakeServer:
         await stop.wait()
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        idle_s = None
+        nth = 0
         try:
-            while await self.request(reader, writer, idle_s):
-                idle_s = self.fault.idle_close_s
+            while await self.request(reader, writer, nth):
+                nth += 1
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
             pass  # the client went away or was idle for too long, or the server is stopping
         finally:
             writer.close()
 
-    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_s: float | None) -> bool:
-        """Answers one request; whether the connection is kept."""
+    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nth: int) -> bool:
+        """Answers the nth request of a connection (from 0); whether the connection is kept."""
+        idle_s = self.fault.idle_close_s if nth else None
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), idle_s)).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -53,7 +54,7 @@ class FakeServer:
         stamps = Stamps(len(self.stamps), headers.get("x-request-id", ""), received_ns)
         if method == "POST" and path in COMPLETIONS:
             self.stamps.append(stamps)
-            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps)
+            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps, nth)
             await self.complete(reply)
         else:
             reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)

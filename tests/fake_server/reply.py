@@ -96,11 +96,12 @@ def sse(value: object) -> bytes:
 class Reply:
     """Sends are stamped and then written at once; deadlines are absolute, so that pacing does not drift."""
 
-    def __init__(self, writer: asyncio.StreamWriter, options: Options, ask: Ask, stamps: Stamps) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, options: Options, ask: Ask, stamps: Stamps, nth: int = 0) -> None:
         self.writer = writer
         self.options = options
         self.ask = ask
         self.stamps = stamps
+        self.nth = nth
         self.keep = True
 
     def events(self) -> list[Event]:

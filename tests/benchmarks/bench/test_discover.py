@@ -73,6 +73,17 @@ def test_what_a_server_refuses_is_said_in_its_own_words() -> None:
         discover(options(f"127.0.0.1:{server.port}", token_ids=(1, 9)))
 
 
+def test_a_server_that_drops_kept_connections_gets_a_new_one_for_every_request() -> None:
+    with running("drops_kept") as server:
+        found = discover(options(f"127.0.0.1:{server.port}", token_ids=(1, 9)))
+    assert not found.target.dialect.keep_alive
+    assert "connection of its own" in found.notes[0]
+    with running() as server:
+        url = f"127.0.0.1:{server.port}"
+        assert discover(options(url, token_ids=(1, 9))).target.dialect.keep_alive
+        assert not discover(options(url, token_ids=(1, 9), keep_alive=False)).target.dialect.keep_alive
+
+
 def test_a_server_without_usage_is_measured_and_the_note_says_what_is_missing() -> None:
     with running("missing_usage") as server:
         found = discover(options(f"127.0.0.1:{server.port}", token_ids=(1, 9)))
