@@ -10,8 +10,6 @@ import numpy as np
 from benchmarks.bench.summary import load_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from benchmarks.bench.run import Benched
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 860, 520
 LEFT, RIGHT = 70, 20
 MAX_DOTS = 4000
+MAX_TITLE = 100
 BUCKETS = 120
 _NS = 1e-9
 _STYLE = (
@@ -49,12 +48,12 @@ def picture(benched: Benched) -> str:
     window = benched.window
     seconds = max((window.end_ns - window.start_ns) * _NS, 1e-3)
     report = benched.report
-    title = escape(f"{report.model}: {load_text(report)}")
+    title, load = escape(report.model[:MAX_TITLE]), escape(load_text(report))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">',
-        f"<title>{title}</title><style>{_STYLE}</style>",
+        f"<title>{title}: {load}</title><style>{_STYLE}</style>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text class="title" x="{LEFT}" y="24">{title}</text>',
+        f'<text class="title" x="{LEFT}" y="22">{title}</text><text x="{LEFT}" y="40">{load}</text>',
         *_first_tokens(window, seconds),
         *_throughput(window, seconds),
         f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">seconds since the first request</text>',
@@ -70,7 +69,7 @@ def _first_tokens(window: Window, seconds: float) -> list[str]:
         ((one.sent_ns - window.start_ns) * _NS, None if one.first_ns is None else (one.first_ns - one.sent_ns) * 1e-6)
         for one in records
     ]
-    panel = Panel(60, 250, seconds, _round_up(max((y for _, y in dots if y is not None), default=1.0)))
+    panel = Panel(78, 262, seconds, _round_up(max((y for _, y in dots if y is not None), default=1.0)))
     circles = [_dot(panel.x(x), panel.y(y or 0), "dot failed" if y is None else "dot") for x, y in dots]
     return [*_frame(panel, "time to first token of each request, ms (failed ones red)"), *circles]
 
@@ -81,7 +80,7 @@ def _dot(x: float, y: float, kind: str) -> str:
 
 def _throughput(window: Window, seconds: float) -> list[str]:
     edges, rates = output_rates(window, seconds)
-    panel = Panel(310, HEIGHT - 50, seconds, _round_up(float(rates.max(initial=1.0))))
+    panel = Panel(316, HEIGHT - 48, seconds, _round_up(float(rates.max(initial=1.0))))
     points = [
         f"{panel.x(x):.1f},{panel.y(rate):.1f}"
         for rate, start, end in zip(rates.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True)
@@ -110,13 +109,11 @@ def _frame(panel: Panel, name: str) -> list[str]:
         kind = "axis" if share == 0 else "grid"
         lines.append(f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share * panel.y_max:g}</text>')
-    for share in _TICKS:
-        x = panel.x(share * panel.x_max)
-        lines.append(f'<text x="{x:.1f}" y="{panel.bottom + 16}" text-anchor="middle">{share * panel.x_max:.3g}</text>')
+    step = _round_up(panel.x_max / 8)
+    for place in range(int(panel.x_max / step) + 1):
+        x = panel.x(place * step)
+        lines.append(f'<text x="{x:.1f}" y="{panel.bottom + 16}" text-anchor="middle">{place * step:g}</text>')
     return lines
-
-
-_TICKS: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def _round_up(value: float) -> float:
