@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, get_type_hints
 import msgspec
 
 from aggregate.rows import Row, series_of
+from matrix.facts import TraceWorkload
 from matrix.result import Metrics, Stats
 from matrix.words import Outcome, Reason
 
 if TYPE_CHECKING:
+    from matrix.facts import Workload
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
     from matrix.words import Missing
@@ -23,6 +25,7 @@ _DISTRIBUTIONS = frozenset(name for name, kind in get_type_hints(Metrics).items(
 def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Missing) -> Row:
     """The row of a planned point of which nothing came back: everything the plan knows, and no number."""
     point, server = planned.point, job.server
+    isl, osl, range_ratio = _lengths(point.workload)
     return Row(
         run_id=plan.run_id,
         night=plan.night,
@@ -49,9 +52,9 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         ep=point.layout.ep,
         dp_attention=point.layout.dp_attention,
         workload=point.workload_id,
-        isl=point.workload.isl,
-        osl=point.workload.osl,
-        range_ratio=point.workload.ratio,
+        isl=isl,
+        osl=osl,
+        range_ratio=range_ratio,
         concurrency=point.load.streams,
         power_cap_w=point.power_cap_w,
         isolation=point.isolation,
@@ -60,6 +63,13 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         outcome="missing",
         reasons=why.value,
     )
+
+
+def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, None]:
+    """Prompt tokens, output tokens and range ratio; a trace has no one length."""
+    if isinstance(workload, TraceWorkload):
+        return None, None, None
+    return workload.isl, workload.osl, workload.ratio
 
 
 def filled(row: Row, result: PointResult, driver: str | None) -> Row:

@@ -61,9 +61,9 @@ class Row(Fact, frozen=True, kw_only=True):
     ep: int
     dp_attention: bool
     workload: str
-    isl: int
-    osl: int
-    range_ratio: float
+    isl: int | None
+    osl: int | None
+    range_ratio: float | None
     concurrency: int
     power_cap_w: int | None
     isolation: str

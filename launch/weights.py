@@ -8,7 +8,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix.facts import FileWeights, HubWeights, PackageWeights
+from matrix.facts import FileWeights, HubWeights, NamedWeights, PackageWeights
 from matrix.words import Reason
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def resolve(weights: Weights, hub_cache: Path) -> Path | WeightsMissing:
             return _existing(Path(weights.path).absolute(), "file weights")
         case HubWeights():
             return _from_hub(weights, hub_cache)
+        case NamedWeights():
+            return WeightsMissing(detail=f"weights {weights.called!r}: a name is all that is known of them")
 
 
 def hub_cache_folder(env: Mapping[str, str]) -> Path:

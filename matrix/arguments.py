@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matrix.errors import nearest
-from matrix.facts import Engine, Flag, FlagValue, Steps
+from matrix.recipe import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matrix.dialect import Scalar
-    from matrix.point import Layout
+    from matrix.facts import Engine, Flag
+    from matrix.recipe import FlagValue
+    from matrix.serving import Layout
 
 CONTEXT_MARGIN_TOKENS = 64
 """Room beside ISL + OSL for what a server adds to a prompt (BOS, a template)."""
@@ -31,10 +33,10 @@ _OPEN = "*"  # stands for a value that is only known once the group is complete
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a group of points asks of its one server."""
+    """What a group of points asks of its one server. `context_tokens` null: unknown, the server's own default."""
 
     largest_concurrency: int
-    context_tokens: int
+    context_tokens: int | None
 
 
 def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] | None:
@@ -114,7 +116,7 @@ def _at(value: FlagValue, concurrency: int, needs: Needs | None) -> Scalar:
 
 def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> None:
     spelled = engine.layout_flags
-    for axis in ("tp", "pp", "pcp", "dp", "ep"):
+    for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep"):
         name = getattr(spelled, axis)
         if name is not None:
             values[name] = getattr(layout, axis)
@@ -123,12 +125,15 @@ def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> No
 
 
 def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:
+    if needs is not None and needs.context_tokens is None:
+        return
     spelled = engine.fleet_flags
+    context, largest = (needs.context_tokens, needs.largest_concurrency) if needs else (None, None)
     if spelled.context is not None:
-        values[spelled.context] = needs.context_tokens if needs else _OPEN
+        values[spelled.context] = _OPEN if context is None else context
     if spelled.context_total is not None:
-        slots = values.get(spelled.slots or "", needs.largest_concurrency if needs else _OPEN)
-        values[spelled.context_total] = needs.context_tokens * int(slots) if needs else _OPEN
+        slots = values.get(spelled.slots or "", largest or _OPEN)
+        values[spelled.context_total] = _OPEN if context is None else context * int(slots)
 
 
 def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from matrix.arguments import flag_error
 from matrix.errors import nearest
 from matrix.expand import layout_name, layout_of
-from matrix.point import device_count
+from matrix.serving import device_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from matrix.errors import Problem
-    from matrix.facts import FlagValue, Recipe
     from matrix.fleet import Fleet
+    from matrix.recipe import FlagValue, Recipe
     from matrix.yamlfile import Where
 
 
@@ -77,7 +77,7 @@ def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
     for index, layout in enumerate(recipe.layouts):
         devices = device_count(layout_of(layout))
         spelled = engine.layout_flags
-        for axis in ("tp", "pp", "pcp", "dp", "ep"):
+        for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep"):
             size = getattr(layout, axis)
             if size > 1 and getattr(spelled, axis) is None:
                 message = f"{recipe.engine} has no flag for {axis}={size} ({devices} devices)"

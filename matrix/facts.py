@@ -1,7 +1,7 @@
-"""The YAML facts: what is measured, on what, with what, and where. One record per kind of file.
+"""The YAML facts: models, accelerators, engines, workloads, hosts. One record per kind of file.
 
-Every record that came from outside carries a `source`. What is unknown is null, with the reason beside it.
-Flag values: a scalar; the word `concurrency` (a `scale` flag: the group's largest concurrency); or `steps`.
+Every record that came from outside carries a `source`. What is unknown is null, with the reason beside it: in
+`unknown`, by the name of the field.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from matrix.dialect import Dialect, Scalar
+from matrix.dialect import Dialect
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
-Precision = Literal["bf16", "fp16", "fp8", "fp4", "mxfp4", "nvfp4", "int8", "int4", "q8_0", "q4_1"]
+Amount = Annotated[float, msgspec.Meta(gt=0)]
+Precision = Literal[
+    "fp32", "bf16", "fp16", "fp8", "mxfp8", "fp6", "mxfp6", "fp4", "mxfp4", "nvfp4", "int8", "int4", "q8_0", "q4_1"
+]  # fmt: skip
+Arithmetic = Literal["fp32", "bf16", "fp8", "fp6", "fp4", "int8"]
 Device = Literal["cpu", "nvidia", "amd", "tpu", "trainium"]
 
 
@@ -37,7 +41,7 @@ class PackageWeights(Fact, frozen=True, kw_only=True, tag="python-package", tag_
 class HubWeights(Fact, frozen=True, kw_only=True, tag="hub", tag_field="kind"):
     """Weights on a model hub. `revision` null means unpinned: it plans, and needs `--unpinned` to run."""
 
-    repo: str
+    repo: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
     revision: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
 
 
@@ -47,28 +51,98 @@ class FileWeights(Fact, frozen=True, kw_only=True, tag="file", tag_field="kind")
     path: str
 
 
-Weights = PackageWeights | HubWeights | FileWeights
+class NamedWeights(Fact, frozen=True, kw_only=True, tag="named", tag_field="kind"):
+    """Weights known only by somebody's name for them: they plan, and cannot be fetched or run."""
+
+    called: str
+
+
+Weights = PackageWeights | HubWeights | FileWeights | NamedWeights
+
+
+class Dimensions(Fact, frozen=True, kw_only=True):
+    """What arithmetic needs of a transformer. Null or empty: the model has no such part, unless `unknown` says why.
+
+    `kv_bytes_per_token_bf16` is over all layers. `ffn` is of a dense layer, `expert_ffn` of one expert.
+    """
+
+    kind: Literal["dense", "moe"]
+    attention: Literal["mha", "gqa", "mqa", "mla", "hybrid"] | None = None
+    layers: Positive | None = None
+    hidden: Positive | None = None
+    heads: Positive | None = None
+    kv_heads: Positive | None = None
+    head_dim: Positive | None = None
+    ffn: Positive | None = None
+    experts: Positive | None = None
+    experts_per_token: Positive | None = None
+    expert_ffn: Positive | None = None
+    shared_experts: int | None = None
+    shared_ffn: int | None = None
+    dense_layers: int | None = None
+    sliding_window_layers: int | None = None
+    sliding_window: Positive | None = None
+    q_lora: Positive | None = None
+    kv_lora: Positive | None = None
+    qk_nope: Positive | None = None
+    qk_rope: Positive | None = None
+    v_dim: Positive | None = None
+    mtp_layers: int | None = None
+    params_total: Positive | None = None
+    params_active: Positive | None = None
+    kv_bytes_per_token_bf16: Positive | None = None
+    source: str
 
 
 class Model(Fact, frozen=True, kw_only=True):
-    """`prompt_token_ids` is the half-open range of ordinary (non-special) token ids a random prompt may use."""
+    """`family` groups variants of one model (dsr1). `trust_remote_code` is the core's to set, never a recipe's.
+
+    `prompt_token_ids` is the half-open range of ordinary (non-special) token ids a random prompt may use; while it
+    is null nothing can be measured with random prompts.
+    """
 
     name: str
+    family: Id | None = None
     weights: Weights
-    vocab_size: Positive
-    prompt_token_ids: tuple[int, int]
-    source: str
+    vocab_size: Positive | None = None
+    prompt_token_ids: tuple[int, int] | None = None
     max_context: Positive | None = None
+    dimensions: Dimensions | None = None
     trust_remote_code: bool = False
+    unknown: dict[str, str] = {}
+    source: str
+
+
+def token_range(model: Model) -> tuple[int, int]:
+    """`prompt_token_ids` of a model whose jobs may be launched: the planner blocks those without."""
+    if model.prompt_token_ids is None:
+        raise ValueError(f"{model.name}: nobody may launch this, its token ids are unknown")
+    return model.prompt_token_ids
+
+
+class Link(Fact, frozen=True, kw_only=True):
+    """How devices of one domain talk: bytes per second each way per device, and how many devices the domain has."""
+
+    kind: str
+    bytes_per_s: Amount | None = None
+    domain_devices: Positive | None = None
 
 
 class Gpu(Fact, frozen=True, kw_only=True):
-    """One kind of accelerator (or a CPU host, which counts as one device)."""
+    """One kind of accelerator (or a CPU host, which counts as one device).
+
+    `dense_tflops` is without sparsity, by the arithmetic's format; a format that is absent is not supported
+    natively, unless `unknown` names it. Bandwidth is the data sheet's peak.
+    """
 
     name: str
     device: Device
     memory_bytes: Positive | None = None
-    tdp_w: float | None = None
+    memory_bytes_per_s: Amount | None = None
+    dense_tflops: dict[Arithmetic, Amount] = {}
+    tdp_w: Amount | None = None
+    link: Link | None = None
+    unknown: dict[str, str] = {}
     source: str
 
 
@@ -76,7 +150,8 @@ class Flag(Fact, frozen=True, kw_only=True):
     """One server flag a recipe may set. A flag that is not listed here cannot be set at all.
 
     `depends_on_concurrency`: `scale` takes the group's largest concurrency and may be shared by its points;
-    `steps` picks a value by concurrency and splits the group.
+    `steps` picks a value by concurrency and splits the group. `reads_path`: its value names a file, so no recipe
+    may set it.
     """
 
     type: Literal["int", "float", "str", "bool", "switch"]
@@ -85,7 +160,9 @@ class Flag(Fact, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     depends_on_concurrency: Literal["scale", "steps"] | None = None
     changes_flops: bool = False
+    reads_path: bool = False
     help: str = ""
+    source: str = ""
 
 
 class LayoutFlags(Fact, frozen=True, kw_only=True):
@@ -94,6 +171,7 @@ class LayoutFlags(Fact, frozen=True, kw_only=True):
     tp: str | None = None
     pp: str | None = None
     pcp: str | None = None
+    dcp: str | None = None
     dp: str | None = None
     ep: str | None = None
     dp_attention: str | None = None
@@ -112,12 +190,16 @@ class FleetFlags(Fact, frozen=True, kw_only=True):
 
 
 class Engine(Fact, frozen=True, kw_only=True):
-    """An inference server: its flags, how it spells a layout, and what its request API accepts."""
+    """An inference server: its flags, how it spells a layout, and what its request API accepts.
+
+    `env` is the allow-list of environment variables a recipe may set, typed like flags.
+    """
 
     name: str
     source: str
     dialect: Dialect
     flags: dict[str, Flag]
+    env: dict[str, Flag] = {}
     layout_flags: LayoutFlags = LayoutFlags()
     fleet_flags: FleetFlags = FleetFlags()
     devices: tuple[Device, ...]
@@ -146,53 +228,37 @@ class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="r
     run_length: RunLength = RunLength()
 
 
-Workload = RandomWorkload
+class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="trace", tag_field="kind"):
+    """Recorded requests replayed: each stream works through whole conversations of the trace.
 
-Step = tuple[Positive, Scalar]
+    `digest` pins the recording; null means unpinned. `longest_tokens` is its longest request, prompt and answer.
+    """
 
-
-class Steps(Fact, frozen=True, kw_only=True):
-    """A value by concurrency: the first step whose bound is >= the concurrency, as `[[16, 256], [1024, 512]]`."""
-
-    steps: tuple[Step, ...]
-
-
-FlagValue = Scalar | Steps
-
-
-class RecipeLayout(Fact, frozen=True, kw_only=True):
-    """One server configuration of a recipe. `points` are the concurrencies wanted of each workload."""
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,24}$")] | None = None
-    tp: Positive = 1
-    pp: Positive = 1
-    pcp: Positive = 1
-    dp: Positive = 1
-    ep: Positive = 1
-    dp_attention: bool = False
-    points: dict[Id, tuple[Positive, ...]]
-    flags: dict[str, FlagValue] = {}
+    name: str
+    trace: Id
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    longest_tokens: Positive | None = None
+    run_length: RunLength = RunLength()
+    source: str = ""
 
 
-class Recipe(Fact, frozen=True, kw_only=True):
-    """A vendor's tuned server: engine, image, flags, layouts. It cannot carry code, paths or expressions."""
-
-    model: Id
-    gpu: Id
-    engine: Id
-    precision: Precision
-    image: str | None = None
-    flags: dict[str, FlagValue] = {}
-    layouts: tuple[RecipeLayout, ...]
-    source: str
+Workload = RandomWorkload | TraceWorkload
 
 
 class Host(Fact, frozen=True, kw_only=True):
-    """A machine (or a pool of equal machines) that takes jobs by runner label."""
+    """A machine (or a pool of equal machines) that takes jobs by runner label.
+
+    `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together.
+    """
 
     label: Id
     gpu: Id
-    devices: Positive
+    devices: Positive | None = None
+    machines: Positive = 1
+    linked: bool = False
+    memory_bytes: Positive | None = None
     backend: Id = "process"
     cores_for_server: Positive | None = None
+    unknown: dict[str, str] = {}
     note: str = ""
+    source: str = ""

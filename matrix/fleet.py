@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
 from matrix.errors import DataProblems, Problem, nearest
-from matrix.facts import Engine, Fact, Gpu, Host, Model, RandomWorkload, Recipe
+from matrix.facts import Engine, Fact, Gpu, Host, Model, Workload
+from matrix.recipe import Recipe
 from matrix.yamlfile import Document, Value, Where, read_yaml
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Fleet:
     models: Mapping[str, Model]
     gpus: Mapping[str, Gpu]
     engines: Mapping[str, Engine]
-    workloads: Mapping[str, RandomWorkload]
+    workloads: Mapping[str, Workload]
     hosts: Mapping[str, Host]
     recipes: Mapping[str, Recipe]
     documents: Mapping[str, Document]
@@ -53,7 +54,7 @@ def load_fleet(root: Path = DATA) -> Fleet:
         models=reader.read("models", Model),
         gpus=reader.read("gpus", Gpu),
         engines=reader.read("engines", Engine),
-        workloads=reader.read("workloads", RandomWorkload),
+        workloads=reader.read("workloads", cast("type[Workload]", Workload)),  # a union is no type to mypy
         hosts=reader.read("hosts", Host),
         recipes=reader.read("recipes", Recipe),
         documents=reader.documents,

@@ -16,9 +16,9 @@ from matrix.point import digest, point_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from matrix.facts import FlagValue
     from matrix.fleet import Fleet
     from matrix.point import Point
+    from matrix.recipe import FlagValue
 
 GroupKey = tuple[str, str, int | None, str, tuple[str, ...]]
 
@@ -59,9 +59,10 @@ def _render(fleet: Fleet, point: Point, flags: Mapping[str, FlagValue], needs: N
 
 
 def _close(fleet: Fleet, key: GroupKey, flags: Mapping[str, FlagValue], members: list[Point]) -> ServerGroup:
+    contexts = [context_tokens(point) for point in members]
     needs = Needs(
         largest_concurrency=max(point.load.streams for point in members),
-        context_tokens=max(context_tokens(point) for point in members),
+        context_tokens=None if None in contexts else max(filter(None, contexts)),
     )
     return ServerGroup(
         job_id=_job_id(key),

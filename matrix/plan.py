@@ -8,7 +8,8 @@ import msgspec
 
 from matrix.dialect import Dialect
 from matrix.facts import Fact, Id, Model
-from matrix.point import Layout, Point
+from matrix.point import Point
+from matrix.serving import Layout
 
 PLAN_SCHEMA = 1
 
@@ -42,7 +43,10 @@ class PlannedPoint(Fact, frozen=True, kw_only=True):
 
 
 class Job(Fact, frozen=True, kw_only=True):
-    """One server start and the points measured on it, in the order given."""
+    """One server start and the points measured on it, in the order given.
+
+    `blocked` says why it is planned but must not be launched.
+    """
 
     id: Id
     label: Id
@@ -52,6 +56,7 @@ class Job(Fact, frozen=True, kw_only=True):
     server: Server
     points: tuple[PlannedPoint, ...]
     expected_minutes: float
+    blocked: str | None = None
 
 
 class LeftOut(Fact, frozen=True, kw_only=True):

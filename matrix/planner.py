@@ -6,12 +6,14 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matrix.blocked import why_blocked
 from matrix.check import check
 from matrix.errors import DataProblems, FleetError, nearest
 from matrix.expand import Dropped, expand
 from matrix.group import ServerGroup, group
 from matrix.plan import Job, LeftOut, Plan, PlannedPoint, Server
-from matrix.point import Point, device_count, digest, point_id, point_key
+from matrix.point import Point, digest, point_id, point_key
+from matrix.serving import device_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,11 +69,16 @@ def _require(kind: str, name: str, known: Mapping[str, object]) -> None:
 
 def _not_here(fleet: Fleet, host_id: str, point: Point, recipes: tuple[str, ...]) -> str | None:
     """Why a point is not planned on this host; None when it is."""
-    host, gpu = fleet.hosts[host_id], fleet.recipes[point.recipe].gpu
+    host, gpu, bound = fleet.hosts[host_id], fleet.recipes[point.recipe].gpu, fleet.recipes[point.recipe].host
     if gpu != host.gpu:
         return f"needs {gpu}; host {host_id} has {host.gpu}"
-    if device_count(point.layout) > host.devices:
-        return f"needs {device_count(point.layout)} devices; host {host_id} has {host.devices}"
+    if bound is not None and bound != host_id:
+        return f"runs only on host {bound}"
+    if host.devices is None:
+        return f"host {host_id} does not say how many devices it has"
+    reach = host.devices * (host.machines if host.linked else 1)
+    if device_count(point.layout) > reach:
+        return f"needs {device_count(point.layout)} devices; host {host_id} has {reach}"
     if recipes and point.recipe not in recipes:
         return "not asked for"
     return None
@@ -103,6 +110,7 @@ def _job(fleet: Fleet, host: Host, found: ServerGroup, night: Night) -> Job:
         ),
         points=points,
         expected_minutes=engine.start_minutes + sum(point.expected_minutes for point in points),
+        blocked=why_blocked(fleet, found.points[0]),
     )
 
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Literal
 
 import msgspec
 
-from matrix.facts import Fact, RandomWorkload, Workload
-
-
-class Layout(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """How a model is spread over devices. `ep` and `dp_attention` re-use the devices of the other axes."""
-
-    tp: int = 1
-    pp: int = 1
-    pcp: int = 1
-    dp: int = 1
-    ep: int = 1
-    dp_attention: bool = False
+from matrix.facts import Fact, RunLength, TraceWorkload, Workload
+from matrix.serving import Layout, Serving
 
 
 class Concurrency(Fact, frozen=True, kw_only=True, tag="concurrency", tag_field="kind"):
@@ -32,7 +23,8 @@ Isolation = Literal["none", "strict", "cluster"]
 
 
 class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that makes one measurement different from another.
+    """Everything that makes one measurement different from another. The recipe stands for what it serves: its
+    model, image and flags are in the digests of a series.
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same
     reason a default here must never change.
@@ -41,28 +33,12 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     recipe: str
     layout_name: str
     layout: Layout
+    serving: Serving = Serving()
     workload_id: str
     workload: Workload
     load: Load
     power_cap_w: int | None = None
     isolation: Isolation = "none"
-
-
-def device_count(layout: Layout) -> int:
-    """Devices one server uses. The only place this is computed: per-device figures divide by it."""
-    return layout.tp * layout.pp * layout.pcp * layout.dp
-
-
-def layout_slug(layout: Layout) -> str:
-    """`tp8`, `tp4-dp2-ep8-dpa`: the axes that differ from 1, tensor parallelism always."""
-    parts = [f"tp{layout.tp}"]
-    for axis in ("pp", "pcp", "dp", "ep"):
-        size = getattr(layout, axis)
-        if size != 1:
-            parts.append(f"{axis}{size}")
-    if layout.dp_attention:
-        parts.append("dpa")
-    return "-".join(parts)
 
 
 def point_id(point: Point) -> str:
@@ -76,14 +52,42 @@ def point_id(point: Point) -> str:
 
 
 def digest(value: object) -> str:
-    """sha256 (64 hex digits) of a value's canonical JSON: sorted keys, no spaces, defaults left out."""
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+    """sha256 (64 hex digits) of a value's canonical JSON: no spaces, defaults left out, a record's fields in the
+    order they are declared (the tag first), any other mapping sorted by key.
+    """
+    return hashlib.sha256(msgspec.json.encode(_canonical(value))).hexdigest()
+
+
+def _canonical(value: object) -> object:
+    """`value` with defaults left out by equality: msgspec does it by identity, so a written-out 0.8 would stay in."""
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        shown: dict[str, object] = {config.tag_field: config.tag} if config.tag_field else {}
+        for name, default in _defaults(type(value)):
+            field = getattr(value, name)
+            if not config.omit_defaults or field != default:
+                shown[name] = _canonical(field)
+        return shown
+    if isinstance(value, dict):
+        return {key: _canonical(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    """Each field with its default; `NODEFAULT` is equal to no value."""
+    found: list[tuple[str, object]] = []
+    for field in msgspec.structs.fields(kind):
+        made = field.default_factory
+        found.append((field.name, field.default if made is msgspec.NODEFAULT else made()))
+    return tuple(found)
 
 
 def point_key(point: Point) -> str:
-    """A point's identity. How long it is measured is policy, not identity, and is left out."""
-    workload = msgspec.structs.replace(point.workload, run_length=_NO_RUN_LENGTH, name="")
-    return digest(msgspec.structs.replace(point, workload=workload))
-
-
-_NO_RUN_LENGTH = RandomWorkload(name="", isl=1, osl=1).run_length
+    """A point's identity. How long it is measured is policy, names and sources are labels: these are left out."""
+    labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
+    if isinstance(point.workload, TraceWorkload):
+        labels["source"] = ""
+    return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))

@@ -10,6 +10,7 @@ from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import point_seed, random_prompts
 from benchmarks.records import StopRule
+from matrix.facts import TraceWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def measure(
 ) -> Measured:
     """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`."""
     point = planned.point
-    length = point.workload.run_length
-    token_range = server.model.prompt_token_ids
+    workload, length = point.workload, point.workload.run_length
+    if isinstance(workload, TraceWorkload):
+        raise TypeError(f"{planned.id}: traces cannot be replayed yet; the planner blocks them")
 
     def load(purpose: Purpose, phase: str, stop: StopRule) -> Window:
-        prompts = random_prompts(point.workload, token_range, point_seed(night_seed, planned.key, purpose))
+        prompts = random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
         return run_load(target, prompts, point.load, stop, lambda done, s: on_progress(phase, done, s))
 
     warmups = length.warmup_requests_per_stream * point.load.streams

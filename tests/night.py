@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from matrix.facts import token_range
 from matrix.plan import Plan
 from matrix.planfile import read_plan
 from runners.preflight import label_of
@@ -71,7 +72,7 @@ def make_night(root: Path, *, recipe: str = RECIPE, workloads: str = WORKLOADS) 
     (root / "tmp").mkdir(parents=True)
     weights = root / "tiny.gguf"
     write_tiny_model(weights)
-    low, high = tiny_model(weights).prompt_token_ids
+    low, high = token_range(tiny_model(weights))
     model = MODEL.replace("PATH", str(weights)).replace("vocab_size: 256", f"vocab_size: {len(VOCABULARY)}")
     write_fleet(night.fleet, recipe=recipe, model=model.replace("[0, 255]", f"[{low}, {high}]"), workloads=workloads)
     planned = night.call("plan", "--fleet", night.fleet, "--out", night.plan_path)

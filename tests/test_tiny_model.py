@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from gguf import GGUFReader
 
-from matrix.facts import FileWeights
+from matrix.facts import FileWeights, token_range
 from tests.tiny_model import VOCABULARY, tiny_model, write_tiny_model
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_the_record_describes_the_file(tmp_path: Path) -> None:
     model = tiny_model(path)
     fields = GGUFReader(path).fields
     kinds = fields["tokenizer.ggml.token_type"].contents()
-    low, high = model.prompt_token_ids
+    low, high = token_range(model)
     assert model.weights == FileWeights(path=str(path))
     assert model.vocab_size == len(VOCABULARY) == len(set(VOCABULARY)) == len(kinds) == high
     assert set(kinds[low:high]) == {1}

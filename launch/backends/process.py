@@ -16,6 +16,7 @@ from launch.command import with_host_variables
 from launch.engines import ENGINES
 from launch.ready import Awaited, NotReady, PortOwner, Ready, wait_ready
 from launch.weights import WeightsMissing, hub_cache_folder, resolve
+from matrix.facts import token_range
 from matrix.words import Reason
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def launch(
         port=port,
         model=engine.served_name(server),
         dialect=server.dialect,
-        prompt=server.model.prompt_token_ids[:1],
+        prompt=token_range(server.model)[:1],
         exit_code=lambda: processes.exit_code(process),
         port_owner=lambda: port_owner(process, port),
     )

@@ -12,8 +12,9 @@ import msgspec
 from matrix.dialect import Dialect
 from matrix.facts import FileWeights, Model, RandomWorkload
 from matrix.plan import Job, Plan, PlannedPoint, Server
-from matrix.point import Concurrency, Layout, Point, digest, point_id, point_key
+from matrix.point import Concurrency, Point, digest, point_id, point_key
 from matrix.result import ClientBudget, HostFacts, Metrics, PointResult, Provenance, Quality, Stats
+from matrix.serving import Layout
 from matrix.words import Reason, outcome_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from launch import process as processes
 from launch.command import Command
 from matrix.dialect import Dialect
 from matrix.plan import Server
-from matrix.point import Layout
+from matrix.serving import Layout
 from tests.tiny_model import tiny_model, write_tiny_model
 
 if TYPE_CHECKING:

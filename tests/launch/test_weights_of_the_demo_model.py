@@ -10,7 +10,7 @@ import yaml
 from gguf import GGUFReader
 
 from launch.weights import WeightsMissing, resolve
-from matrix.facts import Model
+from matrix.facts import Model, token_range
 
 _FILE = Path(__file__).parents[2] / "matrix" / "data" / "models" / "smollm2-135m-instruct.yaml"
 
@@ -23,7 +23,7 @@ def test_the_demo_models_facts_are_those_of_its_file(tmp_path: Path) -> None:
         pytest.skip(path.detail)
     fields = GGUFReader(path).fields
     kinds = fields["tokenizer.ggml.token_type"].contents()
-    low, high = model.prompt_token_ids
+    low, high = token_range(model)
     assert model.vocab_size == fields["llama.vocab_size"].contents() == len(kinds) == high
     assert model.max_context == fields["llama.context_length"].contents()
     assert set(kinds[low:high]) == {1}

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from matrix.arguments import Needs, flag_error, render
 from matrix.dialect import Dialect
-from matrix.facts import Engine, Flag, FlagValue, FleetFlags, LayoutFlags, Steps
-from matrix.point import Layout
+from matrix.facts import Engine, Flag, FleetFlags, LayoutFlags
+from matrix.recipe import FlagValue, Steps
+from matrix.serving import Layout
 
 ENGINE = Engine(
     name="e",

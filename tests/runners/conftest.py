@@ -11,7 +11,8 @@ from launch.engines import ENGINES
 from matrix.dialect import Dialect
 from matrix.facts import FileWeights, Model, RandomWorkload, RunLength
 from matrix.plan import Job, Plan, PlannedPoint, Server
-from matrix.point import Concurrency, Layout, Point, digest, point_id, point_key
+from matrix.point import Concurrency, Point, digest, point_id, point_key
+from matrix.serving import Layout
 from tests import fake_engine
 
 WORKLOAD = RandomWorkload(

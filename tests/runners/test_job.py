@@ -21,7 +21,7 @@ from runners import job as job_module
 from runners.job import JobOptions, run_job
 from runners.preflight import label_of
 from runners.progress import Progress
-from tests.runners.conftest import PlanOf
+from tests.runners.conftest import WORKLOAD, PlanOf
 
 
 def run(plan: Plan, tmp_path: Path, **changes: Any) -> dict[str, PointResult]:
@@ -76,7 +76,7 @@ def test_every_prompt_of_a_night_is_new(plan_of: PlanOf, tmp_path: Path) -> None
 
     plan = plan_of()
     drawn = [
-        next(iter(random_prompts(planned.point.workload, (10, 1000), point_seed(plan.seed, planned.key, purpose))))
+        next(iter(random_prompts(WORKLOAD, (10, 1000), point_seed(plan.seed, planned.key, purpose))))
         for planned in plan.jobs[0].points
         for purpose in ("warmup", "measure")
     ]

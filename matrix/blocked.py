@@ -1,0 +1,38 @@
+"""Why a server group is planned but must not be launched. Everything here is a fact we lack, never a judgement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matrix.facts import NamedWeights, TraceWorkload
+from matrix.serving import pools
+
+if TYPE_CHECKING:
+    from matrix.facts import Model
+    from matrix.fleet import Fleet
+    from matrix.point import Point
+
+
+def why_blocked(fleet: Fleet, point: Point) -> str | None:
+    """The first reason why the server of this point's group may not be started; None when it may."""
+    recipe = fleet.recipes[point.recipe]
+    if recipe.flags_unknown is not None:
+        return f"its server flags are unknown: {recipe.flags_unknown}"
+    if any(pool.settings for pool in pools(point.layout)):
+        return "its layout has another launcher's settings, which we cannot carry out"
+    if point.layout.prefill is not None or point.layout.decode is not None:
+        return "no backend joins prefill and decode pools yet"
+    return _why_not_measurable(fleet.models[recipe.model], point)
+
+
+def _why_not_measurable(model: Model, point: Point) -> str | None:
+    if isinstance(model.weights, NamedWeights):
+        return f"its weights are known only by the name {model.weights.called!r}"
+    if isinstance(point.workload, TraceWorkload):
+        return "the client cannot replay traces yet"
+    if model.prompt_token_ids is None:
+        return "the model's ordinary token ids are unknown, so no random prompt can be made"
+    speculation = point.serving.speculation
+    if speculation is not None and speculation.method != "none":
+        return "speculative decoding on random tokens would measure the acceptance of noise"
+    return None
