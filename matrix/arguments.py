@@ -14,7 +14,7 @@ from matrix.errors import nearest
 from matrix.recipe import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from matrix.dialect import Scalar
     from matrix.facts import Engine, Flag
@@ -43,7 +43,9 @@ def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] |
     """What is wrong with setting `name` to `value`, and the remedy; None when it is fine."""
     flag = engine.flags.get(name)
     if flag is None:
-        return f"unknown flag {name!r} for {engine.name}", nearest(name, engine.flags)
+        return _not_listed(engine, name, "flag", engine.flags)
+    if flag.reads_path:
+        return f"flag {name!r} names a file, which no recipe may", "remove it"
     if value == LARGEST:
         if flag.depends_on_concurrency == "scale":
             return None
@@ -52,6 +54,30 @@ def flag_error(engine: Engine, name: str, value: FlagValue) -> tuple[str, str] |
         return _steps_error(flag, name, value)
     wrong = _scalar_error(flag, value)
     return (f"flag {name!r}: {wrong}", flag.help or "see the engine's file") if wrong else None
+
+
+def variable_error(engine: Engine, name: str, value: str) -> tuple[str, str] | None:
+    """The same of an environment variable, whose value is always text."""
+    variable = engine.env.get(name)
+    if variable is None:
+        return _not_listed(engine, name, "variable", engine.env)
+    wrong = _scalar_error(variable, _number(value) if variable.type in ("int", "float") else value)
+    return (f"variable {name!r}: {wrong}", variable.help or "see the engine's file") if wrong else None
+
+
+def _number(text: str) -> Scalar:
+    try:
+        return int(text) if text.lstrip("-").isdecimal() else float(text)
+    except ValueError:
+        return text
+
+
+def _not_listed(engine: Engine, name: str, what: str, listed: Iterable[str]) -> tuple[str, str]:
+    if why := engine.fleet_sets.get(name):
+        return f"{what} {name!r} is not a recipe's to set: {why}", "remove it"
+    if why := engine.refused.get(name):
+        return f"{what} {name!r} is refused for {engine.name}: {why}", "remove it"
+    return f"unknown {what} {name!r} for {engine.name}", nearest(name, listed)
 
 
 def _steps_error(flag: Flag, name: str, value: Steps) -> tuple[str, str] | None:

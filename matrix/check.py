@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from matrix.arguments import flag_error
+from matrix.allowlist import loose_flags
+from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
 from matrix.expand import layout_name, layout_of
 from matrix.serving import device_count
+from matrix.sources import unsourced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -24,7 +26,19 @@ def check(fleet: Fleet) -> list[Problem]:
     problems: list[Problem] = []
     for recipe_id, recipe in fleet.recipes.items():
         problems.extend(_recipe(fleet, recipe_id, recipe))
+    problems.extend(unsourced(fleet))
+    problems.extend(loose_flags(fleet))
+    problems.extend(_gpus_of(fleet))
     return sorted(problems)
+
+
+def _gpus_of(fleet: Fleet) -> Iterator[Problem]:
+    """Hosts and prices of accelerators there are."""
+    for kind, facts in (("hosts", fleet.hosts), ("prices", fleet.prices)):
+        for name, fact in facts.items():
+            if fact.gpu not in fleet.gpus:
+                remedy = nearest(fact.gpu, fleet.gpus)
+                yield fleet.fact_problem(kind, name, ("gpu",), f"unknown gpu {fact.gpu!r}", remedy)
 
 
 def _recipe(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
@@ -86,13 +100,23 @@ def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
 
 def _all_flags(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
     yield from _flags(fleet, recipe_id, recipe.flags, ("flags",))
+    yield from _env(fleet, recipe_id, recipe.env, ("env",))
     for index, layout in enumerate(recipe.layouts):
         yield from _flags(fleet, recipe_id, layout.flags, ("layouts", index, "flags"))
+        yield from _env(fleet, recipe_id, layout.env, ("layouts", index, "env"))
 
 
 def _flags(fleet: Fleet, recipe_id: str, flags: dict[str, FlagValue], where: Where) -> Iterator[Problem]:
     engine = fleet.engines[fleet.recipes[recipe_id].engine]
     for name, value in flags.items():
         if wrong := flag_error(engine, name, value):
+            message, remedy = wrong
+            yield fleet.problem(recipe_id, (*where, name), message, remedy)
+
+
+def _env(fleet: Fleet, recipe_id: str, env: dict[str, str], where: Where) -> Iterator[Problem]:
+    engine = fleet.engines[fleet.recipes[recipe_id].engine]
+    for name, value in env.items():
+        if wrong := variable_error(engine, name, value):
             message, remedy = wrong
             yield fleet.problem(recipe_id, (*where, name), message, remedy)

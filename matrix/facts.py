@@ -1,7 +1,8 @@
 """The YAML facts: models, accelerators, engines, workloads, hosts. One record per kind of file.
 
-Every record that came from outside carries a `source`. What is unknown is null, with the reason beside it: in
-`unknown`, by the name of the field.
+Every record that came from outside carries a `source`, and `sources` where a field came from elsewhere. What is
+unknown is null, with the reason beside it in `unknown`. What is known badly says so in `weak`. All three go by the
+field's name, dotted inside a record: `weights.revision`, `dense_tflops.fp4`.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ class Model(Fact, frozen=True, kw_only=True):
     dimensions: Dimensions | None = None
     trust_remote_code: bool = False
     unknown: dict[str, str] = {}
+    weak: dict[str, str] = {}
+    sources: dict[str, str] = {}
     source: str
 
 
@@ -143,6 +146,8 @@ class Gpu(Fact, frozen=True, kw_only=True):
     tdp_w: Amount | None = None
     link: Link | None = None
     unknown: dict[str, str] = {}
+    weak: dict[str, str] = {}
+    sources: dict[str, str] = {}
     source: str
 
 
@@ -192,7 +197,8 @@ class FleetFlags(Fact, frozen=True, kw_only=True):
 class Engine(Fact, frozen=True, kw_only=True):
     """An inference server: its flags, how it spells a layout, and what its request API accepts.
 
-    `env` is the allow-list of environment variables a recipe may set, typed like flags.
+    `env` is the allow-list of environment variables a recipe may set, typed like flags. `fleet_sets` are flags and
+    variables that the fleet or a layout sets, with where from; `refused` are those nobody may set, with why.
     """
 
     name: str
@@ -200,6 +206,8 @@ class Engine(Fact, frozen=True, kw_only=True):
     dialect: Dialect
     flags: dict[str, Flag]
     env: dict[str, Flag] = {}
+    fleet_sets: dict[str, str] = {}
+    refused: dict[str, str] = {}
     layout_flags: LayoutFlags = LayoutFlags()
     fleet_flags: FleetFlags = FleetFlags()
     devices: tuple[Device, ...]

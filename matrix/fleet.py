@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -11,6 +11,7 @@ import msgspec
 
 from matrix.errors import DataProblems, Problem, nearest
 from matrix.facts import Engine, Fact, Gpu, Host, Model, Workload
+from matrix.price import Price
 from matrix.recipe import Recipe
 from matrix.yamlfile import Document, Value, Where, read_yaml
 
@@ -25,7 +26,7 @@ FactT = TypeVar("FactT", bound=Fact)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All facts by id. `where` finds the file and line of a recipe for messages."""
+    """All facts by id. `documents` holds each recipe's file, `origins` each fact's by its kind and id, for messages."""
 
     models: Mapping[str, Model]
     gpus: Mapping[str, Gpu]
@@ -34,12 +35,20 @@ class Fleet:
     hosts: Mapping[str, Host]
     recipes: Mapping[str, Recipe]
     documents: Mapping[str, Document]
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    origins: Mapping[tuple[str, str], Document] = field(default_factory=dict)
 
     def problem(self, recipe: str, where: Where, message: str, remedy: str = "") -> Problem:
         """A problem at `where` (a path inside the recipe) in the file the recipe came from."""
         document = self.documents[recipe]
         line = document.line((recipe, *where))
         return Problem(file=document.file, line=line, message=f"recipe {recipe}: {message}", remedy=remedy)
+
+    def fact_problem(self, kind: str, name: str, where: Where, message: str, remedy: str = "") -> Problem:
+        """A problem at `where` inside any fact; `kind` is the folder it was read from, `models` say."""
+        document = self.origins[kind, name]
+        line = document.line((name, *where))
+        return Problem(file=document.file, line=line, message=f"{kind}/{name}: {message}", remedy=remedy)
 
 
 def load_fleet(root: Path = DATA) -> Fleet:
@@ -57,7 +66,9 @@ def load_fleet(root: Path = DATA) -> Fleet:
         workloads=reader.read("workloads", cast("type[Workload]", Workload)),  # a union is no type to mypy
         hosts=reader.read("hosts", Host),
         recipes=reader.read("recipes", Recipe),
+        prices=reader.read("prices", Price),
         documents=reader.documents,
+        origins=reader.origins,
     )
     if reader.problems:
         raise DataProblems(reader.problems)
@@ -71,6 +82,7 @@ class _Reader:
         self.root = root
         self.problems: list[Problem] = []
         self.documents: dict[str, Document] = {}  # recipe id -> its file
+        self.origins: dict[tuple[str, str], Document] = {}
 
     def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
         records: dict[str, FactT] = {}
@@ -83,6 +95,7 @@ class _Reader:
                     self.problems.append(Problem(file=document.file, line=line, message=message, remedy="rename one"))
                     continue
                 origin[key] = f"{document.file}:{line}"
+                self.origins[folder, key] = document
                 if kind is Recipe:
                     self.documents[key] = document
                 try:

@@ -29,7 +29,7 @@ def test_a_misspelt_flag_is_named_with_its_line_and_the_nearest_flag(tmp_path: P
     ("old", "new", "words"),
     [
         ("model: tiny", "model: tinny", "did you mean 'tiny'?"),
-        ("gpu: cpu", "gpu: h100", "unknown gpu 'h100'"),
+        ("gpu: cpu", "gpu: abacus", "unknown gpu 'abacus'"),
         ("engine: llamacpp", "engine: lamacpp", "did you mean 'llamacpp'?"),
         ("engine: llamacpp", "engine: vllm", "unknown flag 'parallel'"),
         ("short: [1, 4]", "shrt: [1, 4]", "did you mean 'short'?"),
