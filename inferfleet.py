@@ -60,6 +60,41 @@ def show_command(fleet: Path | None, name: str) -> None:
     click.echo(commands.show(fleet, name))
 
 
+@cli.group("import")
+def import_group() -> None:
+    """Turn another project's matrix into recipes of ours; what cannot be said is listed and counted."""
+
+
+@import_group.command("inferencex")
+@click.argument("masters", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.option(
+    "--runners",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Their runners.yaml.",
+)
+@click.option(
+    "--flags",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="JSON of their server flags.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="A fleet folder. What it has is used and kept; what it lacks is written.",
+)
+@click.option("--all-places", is_flag=True, help="Name every place of a finding, not the first three.")
+def import_inferencex_command(
+    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
+) -> None:
+    """Import InferenceX's master files as recipes. Images and models stay unpinned; unknown flags stay unknown."""
+    from matrix import commands
+
+    click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
+
+
 @cli.command("plan")
 @FLEET
 @click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")

@@ -37,3 +37,8 @@ def with_host_variables(command: Command, host_env: Mapping[str, str]) -> Comman
     """The command with the host's allow-listed variables added; the engine's own win."""
     kept = {name: host_env[name] for name in HOST_VARIABLES if name in host_env}
     return replace(command, env={**kept, **command.env})
+
+
+def with_recipe_variables(command: Command, env: Mapping[str, str]) -> Command:
+    """The command with a recipe's variables, which its engine's list allows; the adapter's own win."""
+    return replace(command, env={**env, **command.env})

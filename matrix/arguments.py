@@ -148,18 +148,21 @@ def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> No
             values[name] = getattr(layout, axis)
     if spelled.dp_attention is not None and layout.dp_attention:
         values[spelled.dp_attention] = True
+        if spelled.dp_attention_size is not None:
+            values[spelled.dp_attention_size] = layout.tp * layout.dp
 
 
 def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:
+    """The longest request, and room for it in every slot. Unknown lengths leave the server its own default."""
+    spelled = engine.fleet_flags
     if needs is not None and needs.context_tokens is None:
         return
-    spelled = engine.fleet_flags
-    context, largest = (needs.context_tokens, needs.largest_concurrency) if needs else (None, None)
+    tokens = needs.context_tokens if needs else None
     if spelled.context is not None:
-        values[spelled.context] = _OPEN if context is None else context
+        values[spelled.context] = _OPEN if tokens is None else tokens
     if spelled.context_total is not None:
-        slots = values.get(spelled.slots or "", largest or _OPEN)
-        values[spelled.context_total] = _OPEN if context is None else context * int(slots)
+        slots = values.get(spelled.slots or "", needs.largest_concurrency if needs else 0)
+        values[spelled.context_total] = _OPEN if tokens is None else tokens * int(slots)
 
 
 def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from matrix.errors import Problem
+    from matrix.facts import Engine
     from matrix.fleet import Fleet
     from matrix.recipe import FlagValue, Recipe
+    from matrix.serving import Layout
     from matrix.yamlfile import Where
 
 
@@ -90,12 +92,18 @@ def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
         yield fleet.problem(recipe_id, ("engine",), message, "it runs on: " + ", ".join(engine.devices))
     for index, layout in enumerate(recipe.layouts):
         devices = device_count(layout_of(layout))
-        spelled = engine.layout_flags
-        for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep"):
-            size = getattr(layout, axis)
-            if size > 1 and getattr(spelled, axis) is None:
-                message = f"{recipe.engine} has no flag for {axis}={size} ({devices} devices)"
-                yield fleet.problem(recipe_id, ("layouts", index, axis), message, "remove it or use another engine")
+        for axis in unspelled(engine, layout) if recipe.flags_unknown is None else ():
+            message = f"{recipe.engine} has no flag for {axis}={getattr(layout, axis)} ({devices} devices)"
+            yield fleet.problem(recipe_id, ("layouts", index, axis), message, "remove it or use another engine")
+
+
+def unspelled(engine: Engine, layout: Layout) -> list[str]:
+    """The sizes of a layout that differ from one and for which the engine has no flag."""
+    spelled = engine.layout_flags
+    axes = [axis for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep") if getattr(layout, axis) > 1]
+    if layout.dp_attention:
+        axes.append("dp_attention")
+    return [axis for axis in axes if getattr(spelled, axis) is None]
 
 
 def _all_flags(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:

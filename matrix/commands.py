@@ -14,6 +14,7 @@ from matrix.expand import Dropped, expand
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
+from matrix.importers import files
 from matrix.planfile import write_plan
 from matrix.planner import Night, build_plan
 from matrix.point import Point, point_id, point_key
@@ -42,6 +43,14 @@ def check_fleet(root: Path | None) -> str:
     points = _points(fleet)
     starts = len(group(fleet, points))
     return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
+
+
+def import_inferencex(
+    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
+) -> str:
+    """The report of the import, and whether the fleet in `out` now agrees with itself."""
+    imported = files.import_inferencex(masters, runners, flags, out)
+    return f"{imported.report.text(every_place=all_places)}\n{out}: {check_fleet(out)}"
 
 
 def list_points(root: Path | None) -> Iterator[str]:
@@ -101,11 +110,12 @@ def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
 
 
 def summary(plan: Plan) -> str:
-    """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`."""
+    """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`, of those this host could have measured."""
     points = sum(len(job.points) for job in plan.jobs)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
-    return f"{text}; {len(plan.left_out)} left out" if plan.left_out else text
+    left_out = sum(not left.elsewhere for left in plan.left_out)
+    return f"{text}; {left_out} left out" if left_out else text
 
 
 def tonight(night: str | None, seed: int | None) -> Night:

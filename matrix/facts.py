@@ -171,7 +171,10 @@ class Flag(Fact, frozen=True, kw_only=True):
 
 
 class LayoutFlags(Fact, frozen=True, kw_only=True):
-    """How an engine spells the sizes of a layout; null where it has no such flag."""
+    """How an engine spells the sizes of a layout; null where it has no such flag.
+
+    `dp_attention_size` takes tp when attention is data parallel, where an engine wants to be told so.
+    """
 
     tp: str | None = None
     pp: str | None = None
@@ -180,6 +183,7 @@ class LayoutFlags(Fact, frozen=True, kw_only=True):
     dp: str | None = None
     ep: str | None = None
     dp_attention: str | None = None
+    dp_attention_size: str | None = None
 
 
 class FleetFlags(Fact, frozen=True, kw_only=True):
@@ -265,7 +269,7 @@ class Host(Fact, frozen=True, kw_only=True):
     machines: Positive = 1
     linked: bool = False
     memory_bytes: Positive | None = None
-    backend: Id = "process"
+    backend: Id | None = "process"
     cores_for_server: Positive | None = None
     unknown: dict[str, str] = {}
     note: str = ""

@@ -1,7 +1,8 @@
 """Grouping: points whose open server arguments are equal share ONE server start.
 
-Points with another power cap or isolation profile never share. Whether sharing is *valid* is watched at run
-time (prefix-cache hits, order effects); here it is only decided who may share.
+Points with another power cap or isolation profile never share, nor do replayed traces and offloaded KV caches: what
+one of their points leaves in the server's memory would serve the next. Whether the rest shares *validly* is watched
+at run time (prefix-cache hits, order effects); here it is only decided who may share.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from matrix.arguments import Needs, render
 from matrix.expand import context_tokens, layout_name
+from matrix.facts import TraceWorkload
 from matrix.point import digest, point_id
+from matrix.serving import pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,45 +23,67 @@ if TYPE_CHECKING:
     from matrix.point import Point
     from matrix.recipe import FlagValue
 
-GroupKey = tuple[str, str, int | None, str, tuple[str, ...]]
+Alone = tuple[str, int] | None
+GroupKey = tuple[str, str, int | None, str, Alone, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerGroup:
-    """One server start. `args` serve the most demanding of its points."""
+    """One server start. `args` serve the most demanding of its points; empty where there is no one server to start."""
 
     job_id: str
     recipe: str
     args: tuple[str, ...]
+    env: Mapping[str, str]
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Set:
+    """What a layout sets: its own flags and environment over its recipe's."""
+
+    flags: Mapping[str, FlagValue]
+    env: Mapping[str, str]
 
 
 def group(fleet: Fleet, points: Iterable[Point]) -> tuple[ServerGroup, ...]:
     """Partition points into server groups, in order of first appearance."""
     groups: dict[GroupKey, list[Point]] = {}
-    flags = {(recipe, name): merged for recipe in fleet.recipes for name, merged in _flags(fleet, recipe).items()}
+    settings = {(recipe, name): found for recipe in fleet.recipes for name, found in _settings(fleet, recipe).items()}
     opened: dict[tuple[str, str, int], tuple[str, ...]] = {}
     for point in points:
-        cell = (point.recipe, point.layout_name, point.load.streams)
+        streams = point.load.streams
+        cell = (point.recipe, point.layout_name, streams)
         if cell not in opened:
-            opened[cell] = _render(fleet, point, flags[point.recipe, point.layout_name], None)
-        key = (point.recipe, point.layout_name, point.power_cap_w, point.isolation, opened[cell])
+            opened[cell] = _render(fleet, point, settings[point.recipe, point.layout_name], None)
+        key = (point.recipe, point.layout_name, point.power_cap_w, point.isolation, _alone(point), opened[cell])
         groups.setdefault(key, []).append(point)
-    return tuple(_close(fleet, key, flags[key[0], key[1]], members) for key, members in groups.items())
+    return tuple(_close(fleet, key, settings[key[0], key[1]], members) for key, members in groups.items())
 
 
-def _flags(fleet: Fleet, recipe_id: str) -> dict[str, Mapping[str, FlagValue]]:
-    """A layout's flags win over its recipe's."""
+def _settings(fleet: Fleet, recipe_id: str) -> dict[str, _Set]:
     recipe = fleet.recipes[recipe_id]
-    return {layout_name(layout): {**recipe.flags, **layout.flags} for layout in recipe.layouts}
+    return {
+        layout_name(layout): _Set(flags={**recipe.flags, **layout.flags}, env={**recipe.env, **layout.env})
+        for layout in recipe.layouts
+    }
 
 
-def _render(fleet: Fleet, point: Point, flags: Mapping[str, FlagValue], needs: Needs | None) -> tuple[str, ...]:
+def _alone(point: Point) -> Alone:
+    """A point that shares its server with no other says here which it is."""
+    if point.serving.kv_offload is not None or isinstance(point.workload, TraceWorkload):
+        return point.workload_id, point.load.streams
+    return None
+
+
+def _render(fleet: Fleet, point: Point, settings: _Set, needs: Needs | None) -> tuple[str, ...]:
+    if pools(point.layout) != (point.layout,):
+        return ()
     engine = fleet.engines[fleet.recipes[point.recipe].engine]
-    return render(engine, point.layout, flags, point.load.streams, needs)
+    return render(engine, point.layout, settings.flags, point.load.streams, needs)
 
 
-def _close(fleet: Fleet, key: GroupKey, flags: Mapping[str, FlagValue], members: list[Point]) -> ServerGroup:
+def _close(fleet: Fleet, key: GroupKey, settings: _Set, members: list[Point]) -> ServerGroup:
     contexts = [context_tokens(point) for point in members]
     needs = Needs(
         largest_concurrency=max(point.load.streams for point in members),
@@ -67,12 +92,14 @@ def _close(fleet: Fleet, key: GroupKey, flags: Mapping[str, FlagValue], members:
     return ServerGroup(
         job_id=_job_id(key),
         recipe=key[0],
-        args=_render(fleet, members[0], flags, needs),
+        args=_render(fleet, members[0], settings, needs),
+        env=settings.env,
         points=tuple(sorted(members, key=point_id)),
     )
 
 
 def _job_id(key: GroupKey) -> str:
     """Readable, and stable when a concurrency or workload is added: only the open arguments are hashed in."""
-    recipe, layout, cap, isolation, args = key
-    return f"{recipe}.{layout}.{digest([cap, isolation, args])[:6]}"
+    recipe, layout, cap, isolation, alone, args = key
+    hashed = [cap, isolation, args] if alone is None else [cap, isolation, args, alone]
+    return f"{recipe}.{layout}.{digest(hashed)[:6]}"

@@ -17,7 +17,7 @@ PLAN_SCHEMA = 1
 class Server(Fact, frozen=True, kw_only=True):
     """One server to start. `args` are the engine's own flags; host and port are added at launch.
 
-    `args_digest` is part of a series' identity: change a flag and a new history begins.
+    `args_digest` is part of a series' identity: change a flag or a variable and a new history begins.
     """
 
     engine: Id
@@ -31,6 +31,7 @@ class Server(Fact, frozen=True, kw_only=True):
     image: str | None
     args: tuple[str, ...]
     args_digest: str
+    env: dict[str, str] = {}
 
 
 class PlannedPoint(Fact, frozen=True, kw_only=True):
@@ -60,10 +61,11 @@ class Job(Fact, frozen=True, kw_only=True):
 
 
 class LeftOut(Fact, frozen=True, kw_only=True):
-    """A point of the matrix that is not in this plan, and why."""
+    """A point of the matrix that is not in this plan, and why. `elsewhere`: it needs another host's accelerators."""
 
     id: str
     why: str
+    elsewhere: bool = False
 
 
 class Plan(Fact, frozen=True, kw_only=True):

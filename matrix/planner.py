@@ -48,7 +48,8 @@ def build_plan(fleet: Fleet, host_id: str, night: Night, recipes: tuple[str, ...
         if isinstance(item, Dropped):
             left_out.append(LeftOut(id=item.id, why=item.why))
         elif why := _not_here(fleet, host_id, item, recipes):
-            left_out.append(LeftOut(id=point_id(item), why=why))
+            elsewhere = fleet.recipes[item.recipe].gpu != fleet.hosts[host_id].gpu
+            left_out.append(LeftOut(id=point_id(item), why=why, elsewhere=elsewhere))
         else:
             points.append(item)
     jobs = tuple(_job(fleet, fleet.hosts[host_id], found, night) for found in group(fleet, points))
@@ -74,10 +75,8 @@ def _not_here(fleet: Fleet, host_id: str, point: Point, recipes: tuple[str, ...]
         return f"needs {gpu}; host {host_id} has {host.gpu}"
     if bound is not None and bound != host_id:
         return f"runs only on host {bound}"
-    if host.devices is None:
-        return f"host {host_id} does not say how many devices it has"
-    reach = host.devices * (host.machines if host.linked else 1)
-    if device_count(point.layout) > reach:
+    reach = (host.devices or 0) * (host.machines if host.linked else 1)
+    if reach and device_count(point.layout) > reach:
         return f"needs {device_count(point.layout)} devices; host {host_id} has {reach}"
     if recipes and point.recipe not in recipes:
         return "not asked for"
@@ -92,7 +91,7 @@ def _job(fleet: Fleet, host: Host, found: ServerGroup, night: Night) -> Job:
     return Job(
         id=found.job_id,
         label=host.label,
-        backend=host.backend,
+        backend=host.backend or "unknown",
         recipe=found.recipe,
         recipe_digest=recipe_digest(fleet, found.recipe),
         server=Server(
@@ -106,12 +105,19 @@ def _job(fleet: Fleet, host: Host, found: ServerGroup, night: Night) -> Job:
             devices=device_count(layout),
             image=recipe.image,
             args=found.args,
-            args_digest=digest(found.args),
+            args_digest=digest([found.args, found.env] if found.env else found.args),
+            env=dict(found.env),
         ),
         points=points,
         expected_minutes=engine.start_minutes + sum(point.expected_minutes for point in points),
-        blocked=why_blocked(fleet, found.points[0]),
+        blocked=why_blocked(fleet, found.points[0]) or _why_host_blocks(host),
     )
+
+
+def _why_host_blocks(host: Host) -> str | None:
+    if host.backend is None:
+        return f"host {host.label} does not say how a job is started on it"
+    return f"host {host.label} does not say how many devices it has" if host.devices is None else None
 
 
 def recipe_digest(fleet: Fleet, recipe_id: str) -> str:

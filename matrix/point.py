@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from typing import Literal
 
 import msgspec
 
+from matrix.canonical import plain
 from matrix.facts import Fact, RunLength, TraceWorkload, Workload
 from matrix.serving import Layout, Serving
 
@@ -52,37 +52,8 @@ def point_id(point: Point) -> str:
 
 
 def digest(value: object) -> str:
-    """sha256 (64 hex digits) of a value's canonical JSON: no spaces, defaults left out, a record's fields in the
-    order they are declared (the tag first), any other mapping sorted by key.
-    """
-    return hashlib.sha256(msgspec.json.encode(_canonical(value))).hexdigest()
-
-
-def _canonical(value: object) -> object:
-    """`value` with defaults left out by equality: msgspec does it by identity, so a written-out 0.8 would stay in."""
-    if isinstance(value, msgspec.Struct):
-        config = value.__struct_config__
-        shown: dict[str, object] = {config.tag_field: config.tag} if config.tag_field else {}
-        for name, default in _defaults(type(value)):
-            field = getattr(value, name)
-            if not config.omit_defaults or field != default:
-                shown[name] = _canonical(field)
-        return shown
-    if isinstance(value, dict):
-        return {key: _canonical(value[key]) for key in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return value
-
-
-@cache
-def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
-    """Each field with its default; `NODEFAULT` is equal to no value."""
-    found: list[tuple[str, object]] = []
-    for field in msgspec.structs.fields(kind):
-        made = field.default_factory
-        found.append((field.name, field.default if made is msgspec.NODEFAULT else made()))
-    return tuple(found)
+    """sha256 (64 hex digits) of a value's canonical JSON: `matrix.canonical`'s plain value, without spaces."""
+    return hashlib.sha256(msgspec.json.encode(plain(value))).hexdigest()
 
 
 def point_key(point: Point) -> str:

@@ -55,6 +55,9 @@ def _model(fleet: Fleet, name: str, model: Model) -> Iterator[Problem]:
     if isinstance(weights, HubWeights):
         fields = ("weights.revision", "vocab_size", "prompt_token_ids", "max_context", "dimensions")
         yield from _nulls(fleet, "models", name, model, fields)
+    if model.dimensions is not None and not model.dimensions.source.strip():
+        where = ("dimensions", "source")
+        yield fleet.fact_problem("models", name, where, "its dimensions have no source", "say whose they are")
     if model.trust_remote_code and not pinned:
         message = "lets a model repository's code run, at a revision nobody has read"
         yield fleet.fact_problem("models", name, ("trust_remote_code",), message, "pin `weights.revision` first")

@@ -145,10 +145,17 @@ class _Builder:
         return DataProblems([Problem(file=self.file, line=_line(event), message=message, remedy=remedy)])
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether `text`, written without quotes, is read back as itself."""
+    return isinstance(_plain(text), str)
+
+
 def _scalar(event: yaml.ScalarEvent) -> Value:
-    text: str = event.value
-    if not event.implicit[0]:  # quoted or block: text, whatever it looks like
-        return text
+    quoted = not event.implicit[0]  # or a block: text, whatever it looks like
+    return event.value if quoted else _plain(event.value)
+
+
+def _plain(text: str) -> bool | int | float | str | None:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):

@@ -30,6 +30,8 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     """Run one job of a plan; the exit code says whether every point ended `ok`."""
     plan = read_plan(plan_path)
     job = find_job(plan, job_id)
+    if job.blocked is not None:
+        raise FleetError(f"job {job_id} is planned and must not be launched: {job.blocked}")
     if out.exists() and any(out.iterdir()):
         raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
     options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
@@ -45,11 +47,12 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
 def run_all(plan_path: Path, artifacts: Path) -> int:
     """Run every job of a plan here, one after the other, each into its own artifact. A signal ends them all."""
     plan = read_plan(plan_path)
-    progress = Progress.of(plan, tuple(job.id for job in plan.jobs))
+    jobs = [job for job in plan.jobs if job.blocked is None]
+    progress = Progress.of(plan, tuple(job.id for job in jobs))
     outcomes: set[Outcome] = set()
     try:
         with cancelled_by_signals():
-            for job in plan.jobs:
+            for job in jobs:
                 options = JobOptions(out=artifacts / f"job-{job.id}-a1", state=state_folder())
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:

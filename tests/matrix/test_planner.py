@@ -84,3 +84,35 @@ def test_a_file_that_is_not_a_plan_says_what_is_wrong(tmp_path: Path, text: str,
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(FleetError, match=words):
         read_plan(tmp_path / "plan.json")
+
+
+FOREIGN = """\
+pod:
+  label: pod
+  gpu: tpu-v6e
+  devices: 8
+  machines: 2
+  linked: true
+instance:
+  label: instance
+  gpu: trainium2
+  devices: 16
+"""
+
+
+def test_a_host_of_another_kind_of_device_is_a_line_of_data(tmp_path: Path) -> None:
+    """No branch on a vendor: a TPU pod and a Trainium instance plan what asks for them, once an engine runs there."""
+    root = write_fleet(tmp_path)
+    (root / "hosts" / "foreign.yaml").write_text(FOREIGN)
+    for gpu, device in (("tpu-v6e", "tpu"), ("trainium2", "trainium")):
+        engine = f"e-{device}:\n  name: E\n  source: a test\n  devices: [{device}]\n  dialect: {{}}\n"
+        (root / "engines" / f"{device}.yaml").write_text(engine + "  flags: {parallel: {type: int, min: 1, max: 9}}\n")
+        recipe = RECIPE.replace("tiny-cpu:", f"tiny-{device}:").replace("gpu: cpu", f"gpu: {gpu}")
+        recipe = recipe.replace("llamacpp", f"e-{device}").replace("concurrency", "4")
+        (root / "recipes" / f"{device}.yaml").write_text(recipe)
+    fleet = load_fleet(root)
+    for host, recipe_id in (("pod", "tiny-tpu"), ("instance", "tiny-trainium")):
+        plan = build_plan(fleet, host, NIGHT)
+        assert {job.recipe for job in plan.jobs} == {recipe_id}
+        assert len(planned_points(plan)) == 4
+        assert all(left.elsewhere for left in plan.left_out)

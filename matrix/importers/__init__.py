@@ -1,0 +1,1 @@
+"""Other projects' matrices as our recipes. Pure: parsed files in, records and a report out."""
