@@ -6,7 +6,7 @@ from itertools import repeat
 import pytest
 
 from benchmarks.records import Prompt, Target
-from benchmarks.requests import RequestQueue, body_of
+from benchmarks.requests import TEMPERATURE, RequestQueue, body_of
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
 
@@ -22,6 +22,7 @@ def test_a_body_says_what_is_asked_and_nothing_else() -> None:
         "model": "m",
         "prompt": [7, 8, 9],
         "max_tokens": 4,
+        "temperature": TEMPERATURE,
         "stream": True,
     }
 
