@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matrix.blocked import why_blocked
 from matrix.errors import FleetError, nearest
 from matrix.expand import Dropped, expand, layout_name, point_of
 from matrix.group import group
-from matrix.plan import planned_points
 from matrix.point import Point, point_id
 from matrix.select import EVERYTHING
 from matrix.traits import traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from matrix.fleet import Fleet
     from matrix.plan import Plan
@@ -24,46 +24,73 @@ if TYPE_CHECKING:
 
 
 def explain(fleet: Fleet, name: str, selector: Selector = EVERYTHING, plan: Plan | None = None) -> str:
-    """In words, for a point or for each reason among a recipe's points; raises a `FleetError` for neither.
+    """The fate of a point, or of a recipe's points, in words. With a plan, its selector has spoken already.
 
-    With a plan: whether that plan holds it. With a selector: whether it is meant.
+    Raises a `FleetError` for a name that is neither; where the name begins with a recipe's, it says what that asks for.
     """
     items = list(expand(fleet))
+    asked = _Question(fleet=fleet, selector=selector, planned=None if plan is None else _planned(plan))
     if name in fleet.recipes:
         own = [item for item in items if point_of(item).recipe == name]
-        return "\n".join([_where(fleet, name), *_tally(fleet, own, selector, plan)])
+        return "\n".join([_where(fleet, name), *(f"  {line}" for line in asked.tally(own))])
     for item in items:
         if point_id(point_of(item)) == name:
-            return "\n".join([name, *(f"  {line}" for line in _story(fleet, item, selector, plan))])
+            own = [other for other in items if point_of(other).recipe == point_of(item).recipe]
+            return "\n".join([name, *(f"  {line}" for line in asked.story(item, own))])
     raise FleetError(_no_such(fleet, name, [point_id(point_of(item)) for item in items]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    fleet: Fleet
+    selector: Selector
+    planned: Mapping[str, str] | None
+
+    def tally(self, items: list[Point | Dropped]) -> Iterator[str]:
+        """What becomes of a recipe's points, the commonest fate first, each with an example."""
+        points = [item for item in items if isinstance(item, Point)]
+        starts = len(group(self.fleet, points))
+        yield f"asks for {len(items)} points; {len(points)} can be measured, on {starts} server starts"
+        named = [(fate, point_id(point_of(item))) for item in items for fate in self.fates(item)]
+        examples = dict(reversed(named))
+        for fate, count in Counter(fate for fate, _ in named).most_common():
+            yield f"{count} x {fate} (e.g. {examples[fate]})"
+
+    def story(self, item: Point | Dropped, siblings: list[Point | Dropped]) -> Iterator[str]:
+        """One point: who asks for it, whose server it shares, what becomes of it."""
+        yield _asked_by(self.fleet, point_of(item))
+        groups = group(self.fleet, [other for other in siblings if isinstance(other, Point)])
+        for found in groups:
+            if item in found.points:
+                yield f"one of {len(found.points)} points on one server start, job {found.job_id}"
+        yield from self.fates(item)
+
+    def fates(self, item: Point | Dropped) -> Iterator[str]:
+        if isinstance(item, Dropped):
+            yield f"dropped: {item.why}"
+            return
+        if self.planned is not None:
+            yield self.planned[point_id(item)]
+            return
+        if missed := self.selector.missed(traits_of(self.fleet)(item)):
+            yield f"not selected: {missed}"
+        blocked = why_blocked(self.fleet, item)
+        gpu = self.fleet.recipes[item.recipe].gpu
+        yield f"runs on a host with {gpu}" if blocked is None else f"planned, never launched: {blocked}"
+
+
+def _planned(plan: Plan) -> dict[str, str]:
+    """Every point's fate in a plan."""
+    fates = {left.id: f"left out: {left.why}" for left in plan.left_out}
+    for job in plan.jobs:
+        fate = f"planned on {job.label}" + ("" if job.blocked is None else f", never launched: {job.blocked}")
+        fates |= {planned.id: fate for planned in job.points}
+    return fates
 
 
 def _where(fleet: Fleet, recipe_id: str) -> str:
     document = fleet.documents[recipe_id]
     return f"{recipe_id}: {document.file}:{document.line((recipe_id,))}"
-
-
-def _tally(fleet: Fleet, items: list[Point | Dropped], selector: Selector, plan: Plan | None) -> Iterator[str]:
-    """What became of a recipe's points, the commonest fate first, each with an example."""
-    points = [item for item in items if isinstance(item, Point)]
-    yield f"  asks for {len(items)} points; {len(points)} can be measured, on {len(group(fleet, points))} server starts"
-    fates: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    for item in items:
-        for fate in _fates(fleet, item, selector, plan):
-            fates[fate] += 1
-            example.setdefault(fate, point_id(point_of(item)))
-    for fate, count in fates.most_common():
-        yield f"  {count} x {fate} (e.g. {example[fate]})"
-
-
-def _story(fleet: Fleet, item: Point | Dropped, selector: Selector, plan: Plan | None) -> Iterator[str]:
-    point = point_of(item)
-    yield _asked_by(fleet, point)
-    if isinstance(item, Point):
-        found = next(g for g in group(fleet, _measurable(fleet, point.recipe)) if item in g.points)
-        yield f"shares one server start with {len(found.points) - 1} other points: job {found.job_id}"
-    yield from _fates(fleet, item, selector, plan)
 
 
 def _asked_by(fleet: Fleet, point: Point) -> str:
@@ -73,42 +100,13 @@ def _asked_by(fleet: Fleet, point: Point) -> str:
     return f"asked for at {document.file}:{line}: layout {point.layout_name}, workload {point.workload_id}"
 
 
-def _measurable(fleet: Fleet, recipe_id: str) -> list[Point]:
-    return [item for item in expand(fleet) if isinstance(item, Point) and item.recipe == recipe_id]
-
-
-def _fates(fleet: Fleet, item: Point | Dropped, selector: Selector, plan: Plan | None) -> Iterator[str]:
-    """Each thing that happens to a point between the recipe and a result."""
-    if isinstance(item, Dropped):
-        yield f"dropped: {item.why}"
-        return
-    missed = selector.missed(traits_of(fleet)(item))
-    if missed is not None:
-        yield f"not selected: {missed}"
-    if plan is None:
-        blocked = why_blocked(fleet, item)
-        yield "can be launched" if blocked is None else f"planned, never launched: {blocked}"
-    else:
-        yield _in_plan(plan, point_id(item))
-
-
-def _in_plan(plan: Plan, name: str) -> str:
-    held = planned_points(plan).get(name)
-    if held is None:
-        return "left out: " + next(left.why for left in plan.left_out if left.id == name)
-    job, _ = held
-    fate = "runs" if job.blocked is None else "never launched"
-    return f"{fate} in job {job.id}" + (f": {job.blocked}" if job.blocked else "")
-
-
 def _no_such(fleet: Fleet, name: str, known: list[str]) -> str:
-    """A name that begins with a recipe's: say what that recipe does ask for."""
     owners = [recipe for recipe in fleet.recipes if name.startswith(f"{recipe}.")]
     if not owners:
         return f"no point or recipe {name!r}: {nearest(name, [*fleet.recipes, *known])}"
     owner = max(owners, key=len)
     asks = "\n".join(f"    {_asks(layout)}" for layout in fleet.recipes[owner].layouts)
-    return f"{name}: {owner} does not ask for this point. It asks for:\n{asks}\n    at {_where(fleet, owner)}"
+    return f"{name}: nobody asks for this point. {_where(fleet, owner)} asks for\n{asks}"
 
 
 def _asks(layout: RecipeLayout) -> str:

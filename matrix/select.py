@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from matrix.errors import FleetError, nearest
+from matrix.errors import FleetError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,8 +42,6 @@ NUMBERS = {
     "ep": "Expert parallelism, of any pool.",
     "devices": "Devices of one measurement, all pools together.",
 }
-_SHOWN = 24
-"""How many known values a message lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,19 +188,14 @@ def require(selector: Selector, everything: Sequence[Traits]) -> None:
 
 
 def _nothing(field: str, word: Name | Range, known: frozenset[Value]) -> str:
-    if isinstance(word, Name) and not set("*?[") & set(word.text):
-        close = nearest(word.text, map(str, known))
-        hint = close if close.startswith("did you mean") else f"there are: {listed(known)}"
-        return f"--{field} {word.text}: no point has this {field}; {hint}"
-    return f"--{field} {word.text!r}: matches nothing; there are: {listed(known)}"
+    has_wildcard = bool(set("*?[") & set(word.text))
+    if isinstance(word, Name) and not has_wildcard:
+        return f"--{field} {word.text}: no point has it; {nearest(word.text, map(str, known))}"
+    return f"--{field} {word.text}: matches nothing; there are: {_in_order(known)}"
 
 
-def listed(values: Iterable[Value]) -> str:
-    """Values in order, the middle left out where they are many."""
-    texts = [str(value) for value in sorted(values, key=lambda value: (isinstance(value, str), value))]
-    if len(texts) > _SHOWN:
-        texts = [*texts[: _SHOWN - 4], f"... ({len(texts) - _SHOWN + 1} more)", *texts[-3:]]
-    return ", ".join(texts) or "none"
+def _in_order(values: Iterable[Value]) -> str:
+    return listed(sorted(values, key=lambda value: (isinstance(value, str), value))) or "none"
 
 
 def _emptied(selector: Selector, done: int, before: Sequence[Traits]) -> str:
@@ -210,7 +203,7 @@ def _emptied(selector: Selector, done: int, before: Sequence[Traits]) -> str:
     condition = selector.conditions[done]
     known = known_values(before, [condition.field])[condition.field]
     so_far = Selector(selector.conditions[:done])
-    return f"{condition}: none of the {len(before)} points of {so_far}; those have {condition.field} {listed(known)}"
+    return f"{condition}: none of the {len(before)} points of {so_far}; those have {condition.field} {_in_order(known)}"
 
 
 def select(selector: Selector, items: Iterable[T], traits: Callable[[T], Traits]) -> list[T]:
