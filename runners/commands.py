@@ -37,8 +37,7 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     job = find_job(plan, job_id)
     if job.blocked is not None:
         raise FleetError(f"job {job_id} is planned and must not be launched: {job.blocked}")
-    if out.exists() and any(out.iterdir()):
-        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+    _require_empty(out)
     options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
     try:
         with cancelled_by_signals():
@@ -62,19 +61,25 @@ def run_all(
     """
     plan = read_plan(plan_path)
     until = _instant(not_after)
-    jobs = _launchable(plan, selector)
-    progress = Progress.of(plan, tuple(job.id for job in jobs))
+    jobs = {artifacts / f"job-{job.id}-a{attempt}": job for job in _launchable(plan, selector)}
+    for out in jobs:
+        _require_empty(out)
+    progress = Progress.of(plan, tuple(job.id for job in jobs.values()))
     outcomes: set[Outcome] = set()
     try:
         with cancelled_by_signals():
-            for job in jobs:
-                out = artifacts / f"job-{job.id}-a{attempt}"
+            for out, job in jobs.items():
                 options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=until)
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:
         click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)
         return INTERRUPTED
     return ALL_OK if outcomes <= {Outcome.OK} else NOT_ALL_OK
+
+
+def _require_empty(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
 
 
 def _launchable(plan: Plan, selector: Selector) -> list[Job]:
