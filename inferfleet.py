@@ -37,11 +37,12 @@ def cli() -> None:
 
 @cli.command("check")
 @FLEET
-def check_command(fleet: Path | None) -> None:
+@click.option("--official", is_flag=True, help="Refuse also what is not pinned: images, models, recordings.")
+def check_command(fleet: Path | None, *, official: bool) -> None:
     """Check the fleet's data: every problem with its file, line and remedy."""
     from matrix import commands
 
-    click.echo(commands.check_fleet(fleet))
+    click.echo(commands.check_fleet(fleet, official=official))
 
 
 @cli.command("list")
@@ -68,6 +69,45 @@ def show_command(fleet: Path | None, name: str) -> None:
     from matrix import commands
 
     click.echo(commands.show(fleet, name))
+
+
+@cli.command("pin")
+@FLEET
+@click.option("--images", is_flag=True, help="Only images.")
+@click.option("--models", is_flag=True, help="Only model revisions.")
+@click.option("--again", is_flag=True, help="Ask also about what is pinned: has the name moved?")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
+@click.option("--registry", "registries", multiple=True, metavar="HOST", help="Allow this registry too.")
+@click.option("--hub", default="https://huggingface.co", show_default=True, help="The model hub.")
+@click.option("--hub-token", envvar="HF_TOKEN", show_envvar=True, default=None, help="For models that need a login.")
+@selection
+def pin_command(
+    fleet: Path | None,
+    selector: Selector,
+    registries: tuple[str, ...],
+    hub: str,
+    hub_token: str | None,
+    *,
+    images: bool,
+    models: bool,
+    again: bool,
+    dry_run: bool,
+) -> None:
+    """Write into the recipes which image digest each tag means now, and into the models which commit."""
+    from matrix.fleet import DATA, load_fleet
+    from matrix.pin.commands import PinOptions, pin
+
+    options = PinOptions(
+        images=images or not models,
+        models=models or not images,
+        again=again,
+        write=not dry_run,
+        registries=registries,
+        hub=hub,
+        hub_token=hub_token,
+    )
+    for line in pin(load_fleet(fleet or DATA), selector, options):
+        click.echo(line)
 
 
 @cli.group("import")

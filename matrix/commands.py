@@ -16,6 +16,7 @@ from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
 from matrix.importers import files
+from matrix.official import unpinned
 from matrix.planfile import write_plan
 from matrix.planner import Night, build_plan
 from matrix.point import Point, point_id, point_key
@@ -41,9 +42,14 @@ def _points(fleet: Fleet) -> list[Point]:
     return [item for item in expand(fleet) if isinstance(item, Point)]
 
 
-def check_fleet(root: Path | None) -> str:
-    """One line of counts when everything agrees; raises `DataProblems` with all that does not."""
+def check_fleet(root: Path | None, *, official: bool = False) -> str:
+    """One line of counts when everything agrees; raises `DataProblems` with all that does not.
+
+    `official` asks in addition that nothing can change under its name.
+    """
     fleet = _checked(root)
+    if official and (problems := unpinned(fleet)):
+        raise DataProblems(problems)
     points = _points(fleet)
     starts = len(group(fleet, points))
     return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
