@@ -77,7 +77,7 @@ def show_command(fleet: Path | None, name: str) -> None:
 @click.option("--models", is_flag=True, help="Only model revisions.")
 @click.option("--again", is_flag=True, help="Ask also about what is pinned: has the name moved?")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
-@click.option("--registry", "registries", multiple=True, metavar="HOST", help="Allow this registry too.")
+@click.option("--registry", "registries", multiple=True, metavar="HOST[=ISSUER]", help="Allow this registry too.")
 @click.option("--hub", default="https://huggingface.co", show_default=True, help="The model hub.")
 @click.option("--hub-token", envvar="HF_TOKEN", show_envvar=True, default=None, help="For models that need a login.")
 @selection

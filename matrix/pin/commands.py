@@ -15,7 +15,7 @@ from matrix.official import models_of
 from matrix.pin.edit import Drop, Put, edited
 from matrix.pin.http import Http, open_client
 from matrix.pin.hub import HUB, require_safe, revision
-from matrix.pin.reference import Failed, parse_reference
+from matrix.pin.reference import Failed, parse_reference, parse_registry
 from matrix.pin.registry import resolve
 from matrix.recipe import pinned
 from matrix.select import select
@@ -119,7 +119,7 @@ def _ask_registry(http: Http, name: str, options: PinOptions) -> tuple[str | Fai
     reference = parse_reference(name)
     if isinstance(reference, Failed):
         return reference, ""
-    found = resolve(http, reference, options.registries)
+    found = resolve(http, reference, dict(map(parse_registry, options.registries)))
     return (found, "") if isinstance(found, Failed) else (found.digest, f" ({found.kind})")
 
 
@@ -153,7 +153,14 @@ def _write(pins: list[Pin]) -> int:
     by_file: defaultdict[str, list[Edit]] = defaultdict(list)
     for one in pins:
         by_file[one.document.file].extend(one.edits)
-    texts = {file: edited(Path(file).read_bytes().decode(), tuple(edits)) for file, edits in by_file.items()}
+    texts = {file: _edited(file, tuple(edits)) for file, edits in by_file.items()}
     for file, text in texts.items():
         write_atomic(Path(file), text.encode())
     return len(texts)
+
+
+def _edited(file: str, edits: tuple[Edit, ...]) -> str:
+    try:
+        return edited(Path(file).read_bytes().decode(), edits)
+    except FleetError as error:
+        raise FleetError(f"{file}: {error}; nothing was written") from None

@@ -29,6 +29,8 @@ def require_safe(hub: str) -> str:
         url = httpx.URL(hub)
     except httpx.InvalidURL:
         raise FleetError(f"--hub {hub!r} is not an address: write it as {HUB}") from None
+    if not url.host or url.query or url.userinfo:
+        raise FleetError(f"--hub {hub!r} is not an address: write it as {HUB}")
     if url.scheme != "https" and not (url.scheme == "http" and loopback(url.netloc.decode())):
         raise FleetError(f"--hub {hub!r}: only https, or http on this machine")
     return hub.rstrip("/")

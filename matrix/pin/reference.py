@@ -6,18 +6,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-# By exact name, with the host that serves its API and the one that hands out its tokens. A tag is only worth what its
-# registry is; another registry is a change of this table, reviewed by the core, or one call's `--registry`.
-REGISTRIES = {
-    "docker.io": ("registry-1.docker.io", "auth.docker.io"),
-    "gcr.io": ("gcr.io", "gcr.io"),
-    "ghcr.io": ("ghcr.io", "ghcr.io"),
-    "nvcr.io": ("nvcr.io", "nvcr.io"),
-    "public.ecr.aws": ("public.ecr.aws", "public.ecr.aws"),
-    "quay.io": ("quay.io", "quay.io"),
-}
+from matrix.errors import FleetError
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 _NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?:(?P<host>localhost(?::[0-9]{1,5})?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5})/)?"
@@ -25,6 +17,26 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The host that serves a registry's API, and the host that hands out its tokens; with their ports."""
+
+    api: str
+    issuer: str
+
+
+# By exact name. A tag is only worth what its registry is: another one is a change of this table, reviewed by the core,
+# or one call's `--registry`.
+REGISTRIES = {
+    "docker.io": Registry("registry-1.docker.io", "auth.docker.io"),
+    "gcr.io": Registry("gcr.io", "gcr.io"),
+    "ghcr.io": Registry("ghcr.io", "ghcr.io"),
+    "nvcr.io": Registry("nvcr.io", "nvcr.io"),
+    "public.ecr.aws": Registry("public.ecr.aws", "public.ecr.aws"),
+    "quay.io": Registry("quay.io", "quay.io"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +81,12 @@ def loopback(host: str) -> bool:
 def base_url(host: str) -> str:
     """`https://host`, plain HTTP for this machine."""
     return f"http://{host}" if loopback(host) else f"https://{host}"
+
+
+def parse_registry(text: str) -> tuple[str, Registry]:
+    """`HOST`, or `HOST=ISSUER` where another host hands out its tokens, as one call's `--registry` says it."""
+    host, _, issuer = text.partition("=")
+    for name in (host, issuer or host):
+        if not _HOST.fullmatch(name):
+            raise FleetError(f"--registry {text!r}: write HOST[:PORT], or HOST=TOKEN_HOST")
+    return host, Registry(host, issuer or host)

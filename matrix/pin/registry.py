@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -18,10 +19,10 @@ from matrix.pin.http import Answer, unexpected
 from matrix.pin.reference import DIGEST, REGISTRIES, Failed, base_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from matrix.pin.http import Http
-    from matrix.pin.reference import Reference
+    from matrix.pin.reference import Reference, Registry
 
 # Indexes first: the digest of a multi-platform image is that of its index, which every platform can pull by.
 KINDS = {
@@ -46,16 +47,16 @@ class _Token(msgspec.Struct):
     access_token: str | None = None
 
 
-def resolve(http: Http, image: Reference, also: Collection[str] = ()) -> ImageDigest | Failed:
-    """The digest of the image's tag. `also` are registries allowed beside the known ones."""
-    if image.host not in REGISTRIES and image.host not in also:
+def resolve(http: Http, image: Reference, also: Mapping[str, Registry] = MappingProxyType({})) -> ImageDigest | Failed:
+    """The digest of the image's tag. `also` are registries allowed beside the known ones, by name."""
+    registry = REGISTRIES.get(image.host) or also.get(image.host)
+    if registry is None:
         return Failed(f"registry {image.host} is not one we know; allow it with --registry {image.host}")
-    api, issuer = REGISTRIES.get(image.host, (image.host, image.host))
-    url = f"{base_url(api)}/v2/{image.repository}/manifests/{image.tag or 'latest'}"
+    url = f"{base_url(registry.api)}/v2/{image.repository}/manifests/{image.tag or 'latest'}"
     headers = {"Accept": _ACCEPT}
     answer = http.ask("HEAD", url, headers)
     if isinstance(answer, Answer) and answer.status == 401:
-        token = _token(http, answer, image, issuer)
+        token = _token(http, answer, image, registry.issuer)
         if isinstance(token, Failed):
             return token
         headers["Authorization"] = f"Bearer {token}"
