@@ -248,6 +248,9 @@ def demo_command(fleet: Path | None, home: Path) -> None:
     run, planned = matrix.plan_into(fleet, "this-machine", home / "runs")
     click.echo(planned)
     code = runners.run_all(run / "plan.json", run / "artifacts")
+    if code == runners.INTERRUPTED:
+        click.echo(f"nothing was published; what was measured is in {run}")
+        sys.exit(code)
     click.echo(aggregate.merge(run / "plan.json", run / "artifacts", run / "merged"))
     click.echo(aggregate.publish(run / "plan.json", run / "merged", home))
     click.echo(aggregate.show_frontiers(home))
@@ -267,6 +270,12 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except BrokenPipeError:  # `inferfleet list | head`: whoever reads has had enough
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+        sys.exit(1)
     except Exception:  # noqa: BLE001 - scripts are protected: a bug has an exit code of its own
         traceback.print_exc()
         click.echo("this is a bug in inferfleet: please report it with the lines above", err=True)

@@ -57,13 +57,19 @@ def to_rows(table: pa.Table) -> tuple[Row, ...]:
     return tuple(msgspec.convert(table.select(SCHEMA.names).to_pylist(), type=list[Row]))
 
 
+def create(home: Path) -> DeltaTable:
+    """An empty table, unless there is one."""
+    DeltaTable.create(home / DELTA, schema=_STORED, partition_by=["month"], mode="ignore")
+    return DeltaTable(home / DELTA)
+
+
 def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
     """Commit `rows` under this id; False if the id was committed before, by anyone. Racing writers are safe."""
     table = to_table(rows)
     month = pa.array([row.night[:7] for row in rows], pa.string())
     stored = table.append_column(_STORED.field("month"), month)
     for attempt in range(COMMIT_TRIES):
-        delta = _opened(home)
+        delta = _opened(home) or create(home)
         if delta.transaction_version(transaction_id) is not None:
             return False
         try:
@@ -83,12 +89,14 @@ def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
 
 def is_committed(home: Path, transaction_id: str) -> bool:
     """Whether `append` with this id has happened."""
-    return _opened(home).transaction_version(transaction_id) is not None
+    delta = _opened(home)
+    return delta is not None and delta.transaction_version(transaction_id) is not None
 
 
 def version(home: Path) -> int:
-    """The table's newest version; 0 for one just made."""
-    return _opened(home).version()
+    """The table's newest version; 0 for one just made, or not made yet."""
+    delta = _opened(home)
+    return delta.version() if delta else 0
 
 
 def read_table(home: Path, *, history: bool = False, at: int | None = None, run_id: str | None = None) -> pa.Table:
@@ -98,6 +106,8 @@ def read_table(home: Path, *, history: bool = False, at: int | None = None, run_
     whose statistics exclude it are skipped.
     """
     delta = _opened(home)
+    if delta is None:
+        raise FleetError(f"{home / DELTA}: there is no dataset; `inferfleet publish --home {home}` makes one")
     if at is not None:
         delta.load_as_version(at)
     files = [Path(unquote(uri.removeprefix("file://"))) for uri in delta.file_uris()]
@@ -128,14 +138,13 @@ def migrate(home: Path) -> tuple[str, ...]:
     return tuple(field.name for field in added)
 
 
-def _opened(home: Path) -> DeltaTable:
-    """The table, made empty if there is none. A schema that is not ours is a `FleetError`, never a silent merge."""
+def _opened(home: Path) -> DeltaTable | None:
+    """The table, if there is one. A schema that is not ours is a `FleetError`, never a silent merge."""
     path = home / DELTA
     try:
         delta = DeltaTable(path)
     except TableNotFoundError:
-        DeltaTable.create(path, schema=_STORED, partition_by=["month"], mode="ignore")
-        delta = DeltaTable(path)
+        return None
     stored, ours = _stored_names(delta), set(_STORED.names)
     if stored - ours:
         raise FleetError(f"{path}: has columns this version does not know: {sorted(stored - ours)}; upgrade inferfleet")

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 X_COLUMN = "interactivity_tok_per_s"
 Y_COLUMN = "output_tok_per_s_per_gpu"
 COMPLETE_SHARE = 0.9
-_GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
+GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
+"""What may share a frontier: equal values in all of these."""
+
 _PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
 _LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
 _IN_POINT = [
@@ -98,8 +100,8 @@ def frontiers(
     A point is represented by its newest planned series only: what an older recipe once reached is history.
     """
     planned = _planned_rows(table, as_of or newest_night(table))
-    found = entrants(table, k=k, max_age_days=max_age_days, as_of=as_of)[_GROUP + _LABELS + _IN_POINT]
-    return tuple(_group(found, rows) for _, rows in planned.groupby(_GROUP, sort=True))
+    found = entrants(table, k=k, max_age_days=max_age_days, as_of=as_of)[GROUP + _LABELS + _IN_POINT]
+    return tuple(_group(found, rows) for _, rows in planned.groupby(GROUP, sort=True))
 
 
 def entrants(
@@ -114,7 +116,7 @@ def entrants(
 
 def _planned_rows(table: pa.Table, until: dt.date | None) -> pd.DataFrame:
     """Every planned point up to a night, oldest run first."""
-    planned: pd.DataFrame = table.select(_PLANNED + _GROUP).to_pandas()
+    planned: pd.DataFrame = table.select(_PLANNED + GROUP).to_pandas()
     planned = planned[planned["night"] <= until.isoformat()] if until else planned
     return planned.sort_values(["night", "run_id"], kind="stable")
 
@@ -124,7 +126,7 @@ def _group(found: pd.DataFrame, planned: pd.DataFrame) -> FrontierGroup:
     latest = planned.iloc[-1]
     tonight = planned[planned["run_id"] == latest["run_id"]]
     ok = int((tonight["outcome"] == "ok").sum())
-    members = found[(found[_GROUP] == latest[_GROUP]).all(axis=1)]
+    members = found[(found[GROUP] == latest[GROUP]).all(axis=1)]
     on_frontier = frontier_mask(members[X_COLUMN], members[Y_COLUMN], Direction.HIGHER, Direction.HIGHER)
     return FrontierGroup(
         model=latest["model"],

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matrix.result import Metrics, PointResult, Stats
 
 TOLERANCE = 0.005
+MOST = 1e12
+"""No rate, count or time we publish is larger; float32 columns hold it, and what divides by its inverse."""
 _ROUNDING = 1 + 1e-9
 
 
@@ -21,7 +23,15 @@ def arithmetic(result: PointResult, devices: int) -> str | None:
         return f"outcome {result.outcome} does not follow from reasons {list(result.reasons)}"
     if result.metrics is None:
         return "outcome ok without metrics" if result.outcome is Outcome.OK else None
+    if result.outcome is Outcome.OK and (empty := _nothing_measured(result.metrics)):
+        return f"outcome ok with {empty} of 0"
     return metrics_agree(result.metrics, devices)
+
+
+def _nothing_measured(metrics: Metrics) -> str | None:
+    """The first of the figures that an ok result cannot have at zero."""
+    needed = ("duration_s", "requests_ok", "output_tokens", "output_tok_per_s")
+    return next((name for name in needed if not getattr(metrics, name)), None)
 
 
 def metrics_agree(metrics: Metrics, devices: int) -> str | None:
@@ -31,6 +41,8 @@ def metrics_agree(metrics: Metrics, devices: int) -> str | None:
         if not _ordered(stats):
             return f"{name}: not p50 <= p90 <= p99 <= max with the mean below max"
     for claim, stated, implied in _identities(metrics, devices):
+        if max(abs(stated), abs(implied)) > MOST:
+            return f"{claim}: {max(abs(stated), abs(implied)):.3g} is beyond anything measurable"
         if abs(stated - implied) > TOLERANCE * max(abs(stated), abs(implied)):
             return f"{claim}: {stated:.6g} is not {implied:.6g}"
     return None
@@ -52,6 +64,6 @@ def _identities(metrics: Metrics, devices: int) -> list[tuple[str, float, float]
         ("output_tok_per_s x duration", metrics.output_tok_per_s * metrics.duration_s, float(metrics.output_tokens)),
         ("requests_per_s x duration", metrics.requests_per_s * metrics.duration_s, float(metrics.requests_ok)),
     ]
-    if metrics.tpot_s.p50 > 0:
-        found.append(("interactivity x median TPOT", metrics.interactivity_tok_per_s * metrics.tpot_s.p50, 1.0))
+    interactivity, tpot_s = metrics.interactivity_tok_per_s, metrics.tpot_s.p50
+    found.append(("interactivity", interactivity, 1 / tpot_s if tpot_s > 0 else 0.0))
     return found

@@ -98,6 +98,7 @@ def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:
     The transaction id counts the appends of this run. Taking the next free one *before* looking at the table makes
     it a compare-and-swap: if another publisher took it meanwhile, the table has changed, and we look again.
     """
+    dataset.create(home)
     for _ in range(PUBLISH_TRIES):
         transaction = _next_transaction(home, run_id)
         current = {row.point_id: row for row in dataset.to_rows(dataset.read_table(home, run_id=run_id))}

@@ -32,7 +32,8 @@ def representatives(
     """One row per series with an ok result no older than `max_age_days` on `as_of` (default: the newest night).
 
     Measured columns are medians over the last `k` nights it was ok (a night's own rows are medianed first);
-    all others are those of its newest row. `n_nights` says how many nights went in, `spread` is
+    all others are those of its newest row. `n_nights` says how many nights went in, `n_requests` how many good
+    requests those nights had in all, `spread` is
     (max - min) / median of output tokens per second and GPU over them.
     """
     frame = _recent(table, as_of or newest_night(table) or dt.date.min, max_age_days)
@@ -42,6 +43,8 @@ def representatives(
     grouped = last.groupby(level="series", sort=True)
     medians = grouped.median()
     medians["n_nights"] = grouped.size()
+    requests = frame.groupby(["series", "night"], sort=True)["requests_ok"].sum()
+    medians["n_requests"] = requests.loc[last.index].groupby(level="series").sum()
     swing = grouped[SPREAD_OF].max() - grouped[SPREAD_OF].min()
     medians["spread"] = (swing / medians[SPREAD_OF]).where(medians[SPREAD_OF] > 0, 0.0)
     return newest.drop(columns=list(MEDIANS)).join(medians).reset_index().sort_values("series", ignore_index=True)

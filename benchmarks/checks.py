@@ -22,6 +22,8 @@ MAX_DUPLICATE_SHARE = 0.1
 MAX_CLOCK_DRIFT_SHARE = 0.01
 MAX_CPU_SHARE = 0.9
 MAX_STAMP_DELAY_S = 0.020
+MIN_READS_FOR_P99 = 1000  # of fewer, the p99 is little else than the worst one, and a scheduler's whim
+GAVE_UP_PER_STREAM = 3
 MIN_CONCURRENCY_SHARE = 0.9
 DETAIL_CHARS = 2000
 
@@ -33,7 +35,7 @@ def judge(window: Window, metrics: Metrics | None, budget: ClientBudget) -> tupl
     ok = tuple(record for record in window.records if record.error is None)
     findings: list[Finding] = [
         *_clock(budget),
-        *_errors(window.records),
+        *_errors(window.records, budget.asked_concurrency),
         *_no_output(metrics),
         *_token_counts(ok),
         *_lengths(ok),
@@ -49,15 +51,21 @@ def _clock(budget: ClientBudget) -> Iterator[Finding]:
         yield Reason.CLOCK_JUMP, f"wall clock moved by {budget.clock_drift_share:+.2%} of the window"
 
 
-def _errors(records: Sequence[RequestRecord]) -> Iterator[Finding]:
+def _errors(records: Sequence[RequestRecord], streams: int) -> Iterator[Finding]:
     failed = [record for record in records if record.error is not None]
     kinds = Counter(str(record.error) for record in failed)
     if RequestError.STALLED in kinds:
         yield Reason.SERVER_STALLED, f"{kinds[RequestError.STALLED]} requests in flight when the server stopped moving"
-    if failed and len(failed) >= MIN_ERROR_SHARE * len(records):
+    if failed and (len(failed) >= MIN_ERROR_SHARE * len(records) or _ended_in_failures(records, streams)):
         counts = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
         sample = next((f" (e.g. {_sample(record)})" for record in failed if record.detail), "")
         yield Reason.REQUEST_ERRORS, f"{len(failed)} of {len(records)} requests failed: {counts}{sample}"
+
+
+def _ended_in_failures(records: Sequence[RequestRecord], streams: int) -> bool:
+    """The load was given up: however many went well before, the server no longer answers."""
+    last = sorted(records, key=lambda record: record.end_ns)[-GAVE_UP_PER_STREAM * streams :]
+    return all(record.error is not None for record in last)
 
 
 def _sample(record: RequestRecord) -> str:
@@ -107,8 +115,9 @@ def _client(budget: ClientBudget, *, streams_count: bool) -> Iterator[Finding]:
     said = []
     if budget.cpu_share > MAX_CPU_SHARE:
         said.append(f"{budget.cpu_share:.0%} of a core used")
-    if budget.stamp_delay_s_p99 is not None and budget.stamp_delay_s_p99 > MAX_STAMP_DELAY_S:
-        said.append(f"p99 of {budget.stamp_delay_s_p99 * 1000:.1f} ms from the kernel to the client")
+    late_s = budget.stamp_delay_s_p99 or 0.0
+    if late_s > MAX_STAMP_DELAY_S and budget.reads >= MIN_READS_FOR_P99:
+        said.append(f"p99 of {late_s * 1000:.1f} ms from the kernel to the client")
     if streams_count and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
         said.append(f"{budget.achieved_concurrency:.1f} requests in flight of {budget.asked_concurrency} asked")
     if said:

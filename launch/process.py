@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TERM_S = 30.0
 KILL_S = 10.0
+_GLANCE_S = 0.3
 _LOG_CLOSE_S = 5.0
 _POLL_S = 0.02
 
@@ -93,6 +94,17 @@ def kill_now(process: ServerProcess, *, kill_s: float = KILL_S) -> StopOutcome:
     _signal_group(process, signal.SIGKILL)
     _wait(lambda: _group_gone(process), kill_s)
     return _finish(process, kill_s, forced=True)
+
+
+def abandon(process: ServerProcess) -> None:
+    """SIGKILL, and at most `_GLANCE_S` to see it work: `leftovers.remove` of its label makes sure of the rest.
+
+    For a caller that is itself about to be killed, and has rows to write first.
+    """
+    _signal_group(process, signal.SIGKILL)
+    deadline = time.monotonic() + _GLANCE_S
+    if _wait(lambda: _group_gone(process), _GLANCE_S):
+        _wait(lambda: process.log_pump.poll() is not None, deadline - time.monotonic())
 
 
 def _finish(process: ServerProcess, kill_s: float, *, forced: bool) -> StopOutcome:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from matrix.allowlist import loose_flags
 from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
-from matrix.expand import layout_name, layout_of
+from matrix.expand import Dropped, expand, layout_name, layout_of
+from matrix.point import point_id
 from matrix.serving import device_count
 from matrix.sources import unsourced
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from matrix.yamlfile import Where
 
 
+MAX_ID_CHARS = 180
+"""Of a point id: it becomes a file name, with an ending."""
+
+
 def check(fleet: Fleet) -> list[Problem]:
     """All problems of a fleet that loaded; an empty list means it can be planned."""
     problems: list[Problem] = []
@@ -31,7 +36,25 @@ def check(fleet: Fleet) -> list[Problem]:
     problems.extend(unsourced(fleet))
     problems.extend(loose_flags(fleet))
     problems.extend(_gpus_of(fleet))
+    if not problems:
+        problems.extend(_ids(fleet))
     return sorted(problems)
+
+
+def _ids(fleet: Fleet) -> Iterator[Problem]:
+    """Names are made by joining: two points may come to the same one, and a long one is no file name."""
+    seen: dict[str, str] = {}
+    for point in expand(fleet):
+        if isinstance(point, Dropped):
+            continue
+        name = point_id(point)
+        if name in seen:
+            message = f"a point here and one of {seen[name]} are both called {name!r}"
+            yield fleet.problem(point.recipe, (), message, "rename the recipe, the layout or the workload")
+        elif len(name) > MAX_ID_CHARS:
+            message = f"the point {name!r} has more than {MAX_ID_CHARS} characters"
+            yield fleet.problem(point.recipe, (), message, "give the layout a shorter `name:`")
+        seen[name] = point.recipe
 
 
 def _gpus_of(fleet: Fleet) -> Iterator[Problem]:

@@ -5,7 +5,6 @@ A point that fails does not take its siblings with it; a server that dies is sta
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from launch.backends import BACKENDS
 from launch.leftovers import remove
 from launch.ready import NotReady
 from matrix.atomic import write_atomic
+from matrix.errors import FleetError
 from matrix.words import Reason
 from runners.hostfacts import cores, host_facts
 from runners.ledger import Ledger, clean
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
+    from matrix.result import PointResult
     from matrix.words import Outcome
     from runners.progress import Progress
 
@@ -108,18 +109,20 @@ class _Run:
         if refusal := preflight(self.job, self.options.out, label, self.options.disk_floor_bytes):
             self._close_open(*refusal)
             return
-        for _ in range(SERVER_STARTS):
-            self._serve(label)
+        for start in range(SERVER_STARTS):
+            if self._window_closed():
+                return
+            self._serve(label, self.options.out / f"server{f'-{start + 1}' if start else ''}.log")
             if not self.ledger.open:
                 return
         self._close_open(Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
 
-    def _serve(self, label: str) -> None:
+    def _serve(self, label: str, log: Path) -> None:
         """Start the server and measure what is still open, until all is done or the server is dead."""
         self.progress.say(f"{self.job.id}: starting {self.job.server.engine} for {len(self.ledger.open)} points")
         started = BACKENDS[self.job.backend].launch(
             self.job.server,
-            log=self.options.out / "server.log",
+            log=log,
             label=label,
             host_threads=max(1, cores() - 1),  # one core stays with the client: a starved client misreports
             ready_deadline_s=self.options.ready_deadline_s,
@@ -130,32 +133,41 @@ class _Run:
         self.server = started
         self.ledger.server_started(started.engine_version, started.start_s)
         self.progress.say(f"{self.job.id}: ready after {started.start_s:.1f} s")
-        born = time.monotonic()
         for planned in list(self.ledger.open.values()):
             if self._window_closed():
                 break
-            self._measure(started, planned, time.monotonic() - born)
+            self._measure(started, planned)
             if not started.alive():
                 break
-        self.server = None
-        started.stop()
+        self._stop(started)
 
-    def _measure(self, running: Running, planned: PlannedPoint, server_age_s: float) -> None:
-        self.ledger.start_point(planned, server_age_s)
-        target = Target(
-            host=running.host, port=running.port, model=self.job.server.model_id, dialect=self.job.server.dialect
-        )
-        measured = measure(
-            target,
-            self.job.server,
-            planned,
-            self.plan.seed,
-            lambda phase, done, s: self.progress.tick(planned.id, phase, done, s),
-        )
-        if measured.reasons and not running.alive():
+    def _stop(self, started: Running) -> None:
+        """A server that survives SIGKILL holds the device: nothing more may be measured on this host."""
+        outcome = started.stop()
+        self.server = None
+        if not outcome.reaped:
+            self._close_open(Reason.HOST_LOCKED, "the server cannot be killed; this host needs a person")
+
+    def _measure(self, running: Running, planned: PlannedPoint) -> None:
+        self.ledger.start_point(planned, running.age_s())
+        target = Target(host=running.host, port=running.port, model=running.model, dialect=self.job.server.dialect)
+        try:
+            measured = measure(
+                target,
+                self.job.server,
+                planned,
+                self.plan.seed,
+                lambda phase, done, s: self.progress.tick(planned.id, phase, done, s),
+            )
+        except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
+            self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
+            return
+        if not running.alive():  # what the survivors did is not this server's throughput
             detail = f"the server died under this point: {measured.detail}\n{running.log_tail()}"
-            measured = replace(measured, reasons=(Reason.SERVER_EXITED,), detail=detail)
-        result = self.ledger.finish(planned, measured)
+            measured = replace(measured, reasons=(Reason.SERVER_EXITED,), detail=detail, metrics=None)
+        self._point_done(planned, self.ledger.finish(planned, measured))
+
+    def _point_done(self, planned: PlannedPoint, result: PointResult) -> None:
         self.progress.point_done(result, planned.expected_minutes)
 
     def _window_closed(self) -> bool:
@@ -169,5 +181,4 @@ class _Run:
         self.progress.say(f"{self.job.id}: {reason}")
         self.progress.quote(clean(detail))
         for planned in list(self.ledger.open.values()):
-            result = self.ledger.close(planned.id, reason, detail)
-            self.progress.point_done(result, planned.expected_minutes)
+            self._point_done(planned, self.ledger.close(planned.id, reason, detail))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.atomic import write_atomic
+from matrix.gitinfo import git_sha
 from matrix.result import PointResult, Provenance, Quality
 from matrix.words import Outcome, Reason, outcome_of
 
@@ -28,6 +29,7 @@ CHUNK_STAMPS_EVERY = 100
 """Request records keep all chunk stamps for one request in this many; the others keep the worst gap only."""
 
 DETAIL_CHARS = 2000
+_HEAD_CHARS = 400
 
 
 class Ledger:
@@ -116,7 +118,7 @@ class Ledger:
                 server_args_digest=server.args_digest,
                 image=server.image,
                 engine_version="",
-                git_sha=self._plan.git_sha,
+                git_sha=git_sha(),  # what runs here; the collector compares it with what was planned
                 seed=self._plan.seed,
                 host=self._host,
                 order=order,
@@ -143,5 +145,11 @@ def _now() -> datetime:
 
 
 def clean(text: str) -> str:
-    """Printable ASCII, cut to length: details may quote a server, and end up in tables, terminals and job logs."""
-    return "".join(char if " " <= char <= "~" or char == "\n" else "?" for char in text)[:DETAIL_CHARS]
+    """Printable ASCII, cut to length: details may quote a server, and end up in tables, terminals and job logs.
+
+    Of long text the beginning and the end are kept: why, and a crashing server's last words.
+    """
+    plain = "".join(char if " " <= char <= "~" or char == "\n" else "?" for char in text)
+    if len(plain) <= DETAIL_CHARS:
+        return plain
+    return f"{plain[:_HEAD_CHARS]}\n[...]\n{plain[_HEAD_CHARS + 7 - DETAIL_CHARS :]}"

@@ -69,9 +69,6 @@ def preflight(job: Job, out: Path, label: str, disk_floor_bytes: int) -> Refusal
 
 def _raise_fd_limit(needed: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(needed, soft)
-    if soft < needed:
-        soft = min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return soft
+    if soft != hard:  # all there is: the server inherits it, and has sockets and files of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return needed if hard == resource.RLIM_INFINITY else hard

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from aggregate.dataset import to_rows
 from aggregate.frontier import Direction, frontier_mask
-from aggregate.frontiers import entrants
+from aggregate.frontiers import GROUP, entrants
 from aggregate.site.page import PageModel, page_model
 from aggregate.site.records import AxisX, AxisY, DeviceKind, Figures, Frontier, Gap, Group, Measurement, Night, Origin
 
@@ -36,11 +36,9 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
     found = entrants(table)
     return page_model(
         night=_night(_newest_run(table)),
-        groups=tuple(_group(rows, gpus) for _, rows in found.groupby(["model", "workload"], sort=True)),
+        groups=tuple(_group(rows, gpus) for _, rows in found.groupby(GROUP, sort=True)),
         measurements=tuple(_measurement(row) for row in found.to_dict("records")),
-        frontiers=tuple(
-            frontier for _, rows in found.groupby(["model", "workload"], sort=True) for frontier in _frontiers(rows)
-        ),
+        frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
     )
 
@@ -80,7 +78,7 @@ def _group(rows: pd.DataFrame, gpus: Mapping[str, Gpu]) -> Group:
     first = rows.iloc[0]
     share = f"{float(first['range_ratio']):.0%}"
     return Group(
-        id=_group_id(first["model"], first["workload"]),
+        id=_group_id(first.to_dict()),
         model=first["model"],
         workload=first["workload"],
         shape=f"Random prompts of up to {first['isl']:,} tokens in, {first['osl']:,} out (uniform from {share})",
@@ -88,8 +86,8 @@ def _group(rows: pd.DataFrame, gpus: Mapping[str, Gpu]) -> Group:
     )
 
 
-def _group_id(model: object, workload: object) -> str:
-    return f"{model}/{workload}"
+def _group_id(row: Mapping[Hashable, object]) -> str:
+    return "/".join(str(row[name]) for name in GROUP)
 
 
 def _device(gpu: str, gpus: Mapping[str, Gpu]) -> DeviceKind:
@@ -105,7 +103,7 @@ def _measurement(row: Mapping[Hashable, object]) -> Measurement:
         label += f" · {plain['power_cap_w']} W"
     return Measurement(
         id=str(plain["series"]),
-        group=_group_id(plain["model"], plain["workload"]),
+        group=_group_id(row),
         series=label,
         label=label,
         concurrency=msgspec.convert(plain["concurrency"], int),
@@ -129,7 +127,7 @@ def _figures(row: Mapping[str, object]) -> dict[str, object]:
         "e2e_p50_s": row["e2e_s_p50"],
         "output_tok_per_s_per_device": row["output_tok_per_s_per_gpu"],
         "total_tok_per_s_per_device": row["total_tok_per_s_per_gpu"],
-        "requests": row["requests_ok"],
+        "requests": row["n_requests"],
         "nights": row["n_nights"],
         "spread": None if one_night else row["spread"],
     }
@@ -146,7 +144,7 @@ def _origin(row: Mapping[str, object]) -> dict[str, object]:
 
 def _frontiers(rows: pd.DataFrame) -> list[Frontier]:
     """One frontier per pair of axes, its members in order of x."""
-    group = _group_id(rows.iloc[0]["model"], rows.iloc[0]["workload"])
+    group = _group_id(rows.iloc[0].to_dict())
     found = []
     for x, (x_column, x_better) in _X.items():
         for y, y_column in _Y.items():

@@ -119,8 +119,8 @@ def _wait_or_kill(process: processes.ServerProcess, awaited: Awaited, deadline_s
     """Wait for ready; leave nothing behind otherwise, a cancelled job included."""
     try:
         verdict = wait_ready(awaited, deadline_s)
-    except BaseException:  # whoever interrupts us (a signal handler, Ctrl-C) must not leak a server
-        processes.kill_now(process)
+    except BaseException:  # whoever interrupts us has seconds: the signal is sent now, the wait is left to them
+        processes.abandon(process)
         raise
     if isinstance(verdict, Ready):
         return verdict

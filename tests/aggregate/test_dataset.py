@@ -68,8 +68,16 @@ def test_only_the_last_revision_of_a_point_counts_and_history_keeps_all(tmp_path
     assert dataset.read_table(tmp_path, at=1).num_rows == 4
 
 
-def test_an_empty_home_is_an_empty_table(tmp_path: Path) -> None:
-    assert dataset.read_table(tmp_path / "not yet there").num_rows == 0
+def test_reading_makes_no_dataset_and_says_what_does(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="inferfleet publish"):
+        dataset.read_table(tmp_path / "typo")
+    assert not dataset.is_committed(tmp_path / "typo", "t1")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_dataset_just_made_is_empty(tmp_path: Path) -> None:
+    dataset.create(tmp_path)
+    assert dataset.read_table(tmp_path).num_rows == 0
 
 
 def test_files_are_partitioned_by_month_and_compressed(tmp_path: Path) -> None:
@@ -156,12 +164,20 @@ def test_processes_racing_with_the_same_runs_commit_each_exactly_once(tmp_path: 
 
 
 @pytest.mark.fault(70)
+def commits(home: Path) -> int:
+    return len(list((home / "delta" / "_delta_log").glob("*.json")))
+
+
 def test_a_writer_killed_at_any_moment_leaves_whole_commits_only(tmp_path: Path) -> None:
     chance = random.Random(4)
     for kill in range(4):
         process = writer(tmp_path, 0, 200)
+        before = commits(tmp_path)
         go(process)
-        time.sleep(chance.uniform(0.01, 0.4))
+        while commits(tmp_path) < before + 2:  # it is writing now: the kill lands among its commits
+            assert process.poll() is None
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         rows = dataset.to_rows(dataset.read_table(tmp_path, history=True))

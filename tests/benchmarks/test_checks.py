@@ -135,7 +135,9 @@ def test_a_clock_jump_comes_before_whatever_it_caused(drift: float) -> None:
 
 
 @pytest.mark.fault(25)
-@pytest.mark.parametrize("changes", [{"cpu_share": 0.95}, {"stamp_delay_s_p99": 0.021}, {"achieved_concurrency": 7.1}])
+@pytest.mark.parametrize(
+    "changes", [{"cpu_share": 0.95}, {"stamp_delay_s_p99": 0.021, "reads": 1000}, {"achieved_concurrency": 7.1}]
+)
 def test_a_client_that_did_not_keep_up_says_so(changes: dict[str, float]) -> None:
     assert judged(10, budget=msgspec.structs.replace(BUDGET, **changes))[0] == (Reason.CLIENT_SATURATED,)
 
@@ -148,3 +150,16 @@ def test_streams_left_empty_by_a_failing_server_are_not_the_clients_doing() -> N
 
 def test_a_client_without_kernel_stamps_is_not_judged_by_them() -> None:
     assert judged(10, budget=msgspec.structs.replace(BUDGET, stamp_delay_s_p99=None))[0] == ()
+
+
+@pytest.mark.fault(25)
+def test_one_late_read_among_few_is_not_held_against_the_client() -> None:
+    assert judged(10, 10, msgspec.structs.replace(BUDGET, stamp_delay_s_p99=0.05, reads=99))[0] == ()
+
+
+@pytest.mark.fault(6)
+def test_a_load_that_ended_in_failures_only_is_no_measurement_however_much_went_well() -> None:
+    gone = 3 * BUDGET.asked_concurrency
+    reasons, detail = judged(10_000, gone, error=RequestError.REFUSED, end_ns=2 * 10**9)
+    assert reasons == (Reason.REQUEST_ERRORS,)
+    assert f"{gone} of" in detail

@@ -13,6 +13,7 @@ from aggregate.dataset import read_table
 from aggregate.merge import merge
 from launch.leftovers import find
 from matrix.words import Reason
+from tests.fleets import WORKLOADS
 from tests.night import Night, make_night
 
 POINTS = 4
@@ -69,10 +70,14 @@ def test_the_published_parquet_reads_without_delta(tmp_path: Path) -> None:
 def test_a_runner_killed_at_any_moment_leaves_a_row_per_point_and_no_server_after_the_next_run(
     tmp_path: Path, seed: int
 ) -> None:
-    night = make_night(tmp_path)
+    night = make_night(tmp_path, workloads=WORKLOADS.replace("min_s: 0.2", "min_s: 2"))
     killed, following = night.plan().jobs
     runner = night.start(*night.run_args(killed.id))
-    time.sleep(random.Random(seed).uniform(0.2, 2.5))
+    points = night.artifacts / f"job-{killed.id}-a1" / "points"
+    while not points.exists():  # from here on, every planned point must have its row
+        assert runner.poll() is None
+        time.sleep(0.005)
+    time.sleep(random.Random(seed).uniform(0.0, 1.5))
     runner.kill()
     runner.wait(10)
     ended = night.call(*night.run_args(following.id))
@@ -80,5 +85,7 @@ def test_a_runner_killed_at_any_moment_leaves_a_row_per_point_and_no_server_afte
     assert find(night.label) == ()
     merged = merge(night.plan(), night.artifacts)
     assert sorted(row.point_id for row in merged.rows) == sorted(p.id for j in (killed, following) for p in j.points)
-    cut_off = {row.reasons for row in merged.rows if row.job_id == killed.id and row.outcome == "infra_failed"}
-    assert cut_off <= {Reason.KILLED}
+    assert merged.coverage.missing == ()
+    cut_off = [row.reasons for row in merged.rows if row.job_id == killed.id and row.outcome == "infra_failed"]
+    assert cut_off
+    assert set(cut_off) == {Reason.KILLED}

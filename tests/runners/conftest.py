@@ -15,9 +15,7 @@ from matrix.point import Concurrency, Point, digest, point_id, point_key
 from matrix.serving import Layout
 from tests import fake_engine
 
-WORKLOAD = RandomWorkload(
-    name="8 in, 4 out", isl=8, osl=4, run_length=RunLength(min_s=0.05, max_s=20.0, min_requests=4)
-)
+WORKLOAD = RandomWorkload(name="8 in, 4 out", isl=8, osl=4, run_length=RunLength(min_s=0.3, max_s=20.0, min_requests=4))
 
 
 class PlanOf(Protocol):

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 
 from benchmarks.records import RequestRecord
-from launch.leftovers import find
+from launch.leftovers import find, remove
 from matrix.plan import Plan
 from matrix.result import HostFacts, PointResult
 from matrix.words import Outcome, Reason
 from runners import job as job_module
 from runners.job import JobOptions, run_job
+from runners.measure import Measured, measure
 from runners.preflight import label_of
 from runners.progress import Progress
 from tests.runners.conftest import WORKLOAD, PlanOf
@@ -44,7 +45,7 @@ def reasons(found: dict[str, PointResult]) -> set[tuple[Reason, ...]]:
 
 
 def test_a_good_server_gives_an_ok_row_for_every_point(plan_of: PlanOf, tmp_path: Path) -> None:
-    plan = plan_of("--itl-ms", "1")
+    plan = plan_of("--itl-ms", "20")
     found = run(plan, tmp_path)
     assert sorted(found) == ["fake-recipe.tp1.tiny.c1", "fake-recipe.tp1.tiny.c2"]
     for order, planned in enumerate(plan.jobs[0].points):
@@ -59,7 +60,7 @@ def test_a_good_server_gives_an_ok_row_for_every_point(plan_of: PlanOf, tmp_path
 
 
 def test_the_artifact_holds_the_requests_the_host_and_the_log(plan_of: PlanOf, tmp_path: Path) -> None:
-    run(plan_of("--itl-ms", "1", streams=(1,)), tmp_path)
+    run(plan_of("--itl-ms", "20", streams=(1,)), tmp_path)
     out = tmp_path / "out"
     lines = gzip.decompress((out / "requests" / "fake-recipe.tp1.tiny.c1.jsonl.gz").read_bytes()).splitlines()
     records = [msgspec.json.decode(line, type=RequestRecord) for line in lines]
@@ -103,6 +104,26 @@ def test_a_server_that_dies_is_started_once_more_and_its_point_has_no_throughput
     found = run(plan_of("--scenario", "crash_after", "--after", "4", streams=(1, 2)), tmp_path)
     assert reasons(found) == {(Reason.SERVER_EXITED,)}
     assert all(result.outcome is Outcome.RECIPE_FAILED for result in found.values())
+    assert all(result.metrics is None for result in found.values())
+    assert {path.name for path in (tmp_path / "out").glob("*.log")} == {"server.log", "server-2.log"}
+
+
+@pytest.mark.fault(6)
+def test_a_server_found_dead_after_a_good_window_still_gives_no_number(
+    plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few requests may have seen it die to fail the window."""
+
+    def measure_then_kill(*args: Any) -> Measured:
+        measured = dataclasses.replace(measure(*args), reasons=())
+        assert measured.metrics is not None
+        assert remove(label_of(tmp_path / "state")) == ()
+        return measured
+
+    monkeypatch.setattr(job_module, "measure", measure_then_kill)
+    found = run(plan_of("--itl-ms", "5"), tmp_path)
+    assert reasons(found) == {(Reason.SERVER_EXITED,)}
+    assert all(result.metrics is None for result in found.values())
 
 
 @pytest.mark.fault(19)
