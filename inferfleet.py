@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from matrix.errors import FleetError
-from matrix.options import selection
+from matrix.front import COMMANDS, recipe_group
+from matrix.options import FLEET, selection
 
 if TYPE_CHECKING:
     from matrix.select import Selector
 
-FLEET = click.option(
-    "--fleet",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of fleet data. Default: matrix/data.",
-)
 PLAN = click.option(
     "--plan",
     "plan_path",
@@ -35,140 +32,47 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-@cli.command("check")
-@FLEET
-@click.option("--official", is_flag=True, help="Refuse also what is not pinned: images, models, recordings.")
-def check_command(fleet: Path | None, *, official: bool) -> None:
-    """Check the fleet's data: every problem with its file, line and remedy."""
-    from matrix import commands
-
-    click.echo(commands.check_fleet(fleet, official=official))
-
-
-@cli.command("list")
-@FLEET
-@click.option("--jobs", is_flag=True, help="List server starts instead of points.")
-@click.option("--explain", metavar="NAME", default=None, help="Say why this point or recipe is there, or is not.")
-@selection
-def list_command(fleet: Path | None, explain: str | None, selector: Selector, *, jobs: bool) -> None:
-    """List every point of the matrix, one id per line (what cannot be measured says why)."""
-    from matrix import commands
-
-    if explain is not None:
-        click.echo(commands.explain_point(fleet, explain, selector))
-        return
-    for line in commands.list_jobs(fleet, selector) if jobs else commands.list_points(fleet, selector):
-        click.echo(line)
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command("show")
 @FLEET
+@click.option("--command", "replayable", is_flag=True, help="Print the command that starts its server, to be pasted.")
 @click.argument("name")
-def show_command(fleet: Path | None, name: str) -> None:
+def show_command(fleet: Path | None, name: str, *, replayable: bool) -> None:
     """Show one recipe, point or job in full, with the server arguments it renders to."""
     from matrix import commands
 
-    click.echo(commands.show(fleet, name))
+    if not replayable:
+        click.echo(commands.show(fleet, name))
+        return
+    from launch.replay import replay
+    from runners.hostfacts import server_threads
+
+    for job, server in commands.servers(fleet, name):
+        click.echo(f"# {job}\n{replay(server, os.environ, server_threads())}")
 
 
-@cli.command("pin")
+@recipe_group.command("diff")
 @FLEET
-@click.option("--images", is_flag=True, help="Only images.")
-@click.option("--models", is_flag=True, help="Only model revisions.")
-@click.option("--again", is_flag=True, help="Ask also about what is pinned: has the name moved?")
-@click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
-@click.option("--registry", "registries", multiple=True, metavar="HOST[=ISSUER]", help="Allow this registry too.")
-@click.option("--hub", default="https://huggingface.co", show_default=True, help="The model hub.")
-@click.option("--hub-token", envvar="HF_TOKEN", show_envvar=True, default=None, help="For models that need a login.")
-@selection
-def pin_command(
-    fleet: Path | None,
-    selector: Selector,
-    registries: tuple[str, ...],
-    hub: str,
-    hub_token: str | None,
-    *,
-    images: bool,
-    models: bool,
-    again: bool,
-    dry_run: bool,
-) -> None:
-    """Write into the recipes which image digest each tag means now, and into the models which commit."""
-    from matrix.fleet import DATA, load_fleet
-    from matrix.pin.commands import PinOptions, pin
-
-    options = PinOptions(
-        images=images or not models,
-        models=models or not images,
-        again=again,
-        write=not dry_run,
-        registries=registries,
-        hub=hub,
-        hub_token=hub_token,
-    )
-    for line in pin(load_fleet(fleet or DATA), selector, options):
-        click.echo(line)
-
-
-@cli.group("import")
-def import_group() -> None:
-    """Turn another project's matrix into recipes of ours; what cannot be said is listed and counted."""
-
-
-@import_group.command("inferencex")
-@click.argument("masters", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.argument("revision", default="main")
 @click.option(
-    "--runners",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Their runners.yaml.",
-)
-@click.option(
-    "--flags",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=None,
-    help="JSON of their server flags.",
+    help="A folder of fleet data to compare with, instead of a revision.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="A fleet folder. What it has is used and kept; what it lacks is written.",
-)
-@click.option("--all-places", is_flag=True, help="Name every place of a finding, not the first three.")
-def import_inferencex_command(
-    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
-) -> None:
-    """Import InferenceX's master files as recipes. Images and models stay unpinned; unknown flags stay unknown."""
+def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None) -> None:
+    """Say what the data changes against a git revision: points, server starts, GPU-hours, histories that end."""
+    from launch.git import files_at
     from matrix import commands
+    from matrix.fleet import DATA
 
-    click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
-
-
-@cli.command("plan")
-@FLEET
-@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
-@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
-@click.option("--explain", metavar="NAME", default=None, help="Write nothing; say why this point or recipe is in.")
-@selection
-def plan_command(
-    fleet: Path | None,
-    host: str,
-    night: str | None,
-    seed: int | None,
-    out: Path,
-    explain: str | None,
-    selector: Selector,
-) -> None:
-    """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
-    from matrix import commands
-
-    if explain is not None:
-        click.echo(commands.explain_plan(fleet, host, explain, selector))
-    else:
-        click.echo(commands.make_plan(fleet, host, commands.tonight(night, seed), selector, out))
+    with nullcontext((against, None)) if against else files_at(revision, fleet or DATA) as (before, sha):
+        click.echo(f"against {before}" if sha is None else f"against {revision} ({sha[:12]})")
+        for line in commands.diff_recipes(before, fleet):
+            click.echo(line)
 
 
 @cli.command("run")

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from matrix.atomic import write_atomic
+from matrix.blocked import why_blocked
 from matrix.check import check
+from matrix.diff import diff, diff_text
 from matrix.errors import DataProblems, FleetError, nearest
 from matrix.expand import Dropped, expand, point_of
 from matrix.explain import explain
@@ -18,16 +21,18 @@ from matrix.group import ServerGroup, group
 from matrix.importers import files
 from matrix.official import unpinned
 from matrix.planfile import write_plan
-from matrix.planner import Night, build_plan
+from matrix.planner import Night, build_plan, server_of
 from matrix.point import Point, point_id, point_key
+from matrix.recipe_new import new_recipe, write_recipe
+from matrix.schema import schemas
 from matrix.select import EVERYTHING, select
 from matrix.traits import traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from matrix.plan import Plan
+    from matrix.plan import Plan, Server
     from matrix.select import Selector
 
 
@@ -112,6 +117,46 @@ def _job_text(found: ServerGroup) -> str:
 
 def _pretty(record: object) -> str:
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+
+
+def servers(root: Path | None, name: str) -> list[tuple[str, Server]]:
+    """The servers of a job, of a point's job, or of all a recipe's jobs, by job id; those that may be launched."""
+    fleet = _checked(root)
+    groups = group(fleet, _points(fleet))
+    meant = [g for g in groups if name in (g.recipe, g.job_id) or name in map(point_id, g.points)]
+    if not meant:
+        known = [*fleet.recipes, *(found.job_id for found in groups)]
+        raise FleetError(f"no recipe, job or point {name!r}: {nearest(name, known)}")
+    blocked = [why_blocked(fleet, found.points[0]) for found in meant]
+    if all(blocked):
+        raise FleetError(f"{meant[0].job_id} is never launched: {blocked[0]}")
+    return [(found.job_id, server_of(fleet, found)) for found, why in zip(meant, blocked, strict=True) if why is None]
+
+
+def start_recipe(root: Path | None, name: str, sibling: str, facts: Mapping[str, str]) -> Iterator[str]:
+    """Write a recipe that begins as a copy of `sibling`, and say what is left to do."""
+    fleet = load_fleet(root or DATA)
+    new = new_recipe(fleet, root or DATA, name, sibling, facts)
+    write_recipe(new)
+    yield from new.lines()
+    yield f"then: inferfleet check; inferfleet show {name}; inferfleet recipe diff"
+
+
+def diff_recipes(before: Path, root: Path | None) -> Iterator[str]:
+    """What the fleet in `root` changes against the one in `before`."""
+    try:
+        old = _checked(before)
+    except DataProblems as error:
+        raise FleetError(f"the data to compare with does not check:\n{error}") from None
+    return diff_text(diff(old, _checked(root)))
+
+
+def write_schemas(root: Path | None, out: Path) -> Iterator[str]:
+    """Write the editor schemas, and say how an editor finds them."""
+    for name, schema in schemas(load_fleet(root or DATA)).items():
+        write_atomic(out / name, schema)
+        yield str(out / name)
+    yield f"first line of a recipe: # yaml-language-server: $schema={(out / 'recipes.schema.json').resolve()}"
 
 
 def make_plan(root: Path | None, host: str, night: Night, selector: Selector, out: Path) -> str:

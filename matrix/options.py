@@ -1,8 +1,9 @@
-"""The selection options of the front door: one group, so that every command speaks the same words."""
+"""Options of the front door that several commands share, so that they all speak the same words."""
 
 from __future__ import annotations
 
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Shown = TypeVar("Shown")
+
+FLEET = click.option(
+    "--fleet",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of fleet data. Default: matrix/data.",
+)
 
 
 def selection(command: Callable[..., Shown]) -> Callable[..., Shown]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.atomic import write_atomic
+from matrix.edit import Drop, Put, edited
 from matrix.errors import FleetError
 from matrix.expand import expand, point_of
 from matrix.facts import HubWeights
 from matrix.official import models_of
-from matrix.pin.edit import Drop, Put, edited
 from matrix.pin.http import Http, open_client
 from matrix.pin.hub import HUB, require_safe, revision
 from matrix.pin.reference import Failed, parse_reference, parse_registry
@@ -24,8 +24,8 @@ from matrix.traits import traits_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from matrix.edit import Edit
     from matrix.fleet import Fleet
-    from matrix.pin.edit import Edit
     from matrix.select import Selector
     from matrix.yamlfile import Document
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.edit import Drop, Put, edited
 from matrix.errors import FleetError
-from matrix.pin.edit import Drop, Put, edited
 from matrix.yamlfile import parse_yaml
 
 IMAGE = "vllm/vllm-openai:v1@sha256:" + "a" * 64
