@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60.0
 _INHERITED = ("PATH", "HOME")
+_OTHERWISE = "compare with a second checkout: --against DIR"
 
 
 @contextmanager
@@ -60,10 +61,10 @@ def _git(folder: Path, *args: str) -> bytes:
             check=False,
         )
     except FileNotFoundError:
-        raise FleetError("git is not installed; compare with a second checkout: --against DIR") from None
+        raise FleetError(f"git is not installed; {_OTHERWISE}") from None
     except subprocess.TimeoutExpired:
         raise FleetError(f"git {args[0]} took more than {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise FleetError(f"git {args[0]} {args[-1]}: {said}; or compare with a second checkout: --against DIR")
+        raise FleetError(f"git {args[0]} {args[-1]}: {said}; fetch that revision, or {_OTHERWISE}")
     return done.stdout

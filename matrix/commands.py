@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -136,7 +137,7 @@ def servers(root: Path | None, name: str) -> list[tuple[str, Server]]:
 def start_recipe(root: Path | None, name: str, sibling: str, facts: Mapping[str, str]) -> Iterator[str]:
     """Write a recipe that begins as a copy of `sibling`, and say what is left to do."""
     fleet = load_fleet(root or DATA)
-    new = new_recipe(fleet, root or DATA, name, sibling, facts)
+    new = new_recipe(fleet, name, sibling, facts)
     write_recipe(new)
     yield from new.lines()
     yield f"then: inferfleet check; inferfleet show {name}; inferfleet recipe diff"
@@ -156,7 +157,8 @@ def write_schemas(root: Path | None, out: Path) -> Iterator[str]:
     for name, schema in schemas(load_fleet(root or DATA)).items():
         write_atomic(out / name, schema)
         yield str(out / name)
-    yield f"first line of a recipe: # yaml-language-server: $schema={(out / 'recipes.schema.json').resolve()}"
+    beside = os.path.relpath(out / "recipes.schema.json", (root or DATA) / "recipes" / "VENDOR")
+    yield f"a recipe's first line, for editors: # yaml-language-server: $schema={beside}"
 
 
 def make_plan(root: Path | None, host: str, night: Night, selector: Selector, out: Path) -> str:

@@ -175,4 +175,12 @@ def _recipe_text(recipe: RecipeDiff) -> Iterator[str]:
 
 
 def _short(recipe: str, names: Sequence[str]) -> str:
-    return f"{len(names)} points ({listed([name.removeprefix(f'{recipe}.') for name in names])})"
+    """`7 points (tp1.1k1k c4 c8, tp1.8k1k c4)`: what a layout and workload have in common is said once."""
+    by_shape: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        shape, _, load = name.removeprefix(f"{recipe}.").rpartition(".")
+        by_shape[shape].append(load)
+    shapes = [
+        " ".join([shape, *sorted(loads, key=lambda load: (len(load), load))]) for shape, loads in by_shape.items()
+    ]
+    return f"{len(names)} points ({listed(shapes)})"

@@ -38,7 +38,7 @@ class NewRecipe:
         yield from (f"  {self.path}:{what}" for what in self.edit)
 
 
-def new_recipe(fleet: Fleet, root: Path, name: str, sibling: str, facts: Mapping[str, str]) -> NewRecipe:
+def new_recipe(fleet: Fleet, name: str, sibling: str, facts: Mapping[str, str]) -> NewRecipe:
     """The text of recipe `name` and where it belongs. `facts` replaces the sibling's model, gpu or precision.
 
     Its source is left empty on purpose: what another recipe's author measured is no source for this one.
@@ -48,7 +48,7 @@ def new_recipe(fleet: Fleet, root: Path, name: str, sibling: str, facts: Mapping
     for kind, known in (("model", fleet.models), ("gpu", fleet.gpus)):
         if kind in facts:
             _require(kind, facts[kind], known)
-    path = _folder(fleet, root, sibling, facts) / f"{name}.yaml"
+    path = _folder(fleet, sibling, facts) / f"{name}.yaml"
     if path.exists():
         raise FleetError(f"{path}: is there already; choose another name")
     old = _text_of(fleet.documents[sibling], sibling)
@@ -76,12 +76,12 @@ def _require(kind: str, name: str, known: Mapping[str, object]) -> None:
         raise FleetError(f"there is no {kind} {name!r}: {nearest(name, known)}")
 
 
-def _folder(fleet: Fleet, root: Path, sibling: str, facts: Mapping[str, str]) -> Path:
+def _folder(fleet: Fleet, sibling: str, facts: Mapping[str, str]) -> Path:
     """The sibling's; the other vendor's when the sibling lies with its GPU's vendor and the GPU is another's."""
     folder = Path(fleet.documents[sibling].file).parent
     theirs = fleet.gpus[fleet.recipes[sibling].gpu].device
     ours = fleet.gpus[facts["gpu"]].device if "gpu" in facts else theirs
-    return root / "recipes" / ours if folder.name == theirs != ours else folder
+    return folder.parent / ours if folder.name == theirs != ours else folder
 
 
 def _text_of(document: Document, recipe: str) -> str:
