@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from matrix.group import ServerGroup, group
 from matrix.importers import files
 from matrix.official import unpinned
 from matrix.planfile import write_plan
-from matrix.planner import Night, build_plan, server_of
+from matrix.planner import NOT_ASKED_FOR, Night, build_plan, server_of
 from matrix.point import Point, point_id, point_key
 from matrix.recipe_new import new_recipe, write_recipe
 from matrix.schema import schemas
@@ -149,6 +150,8 @@ def diff_recipes(before: Path, root: Path | None) -> Iterator[str]:
         old = _checked(before)
     except DataProblems as error:
         raise FleetError(f"the data to compare with does not check:\n{error}") from None
+    if not old.recipes:
+        raise FleetError(f"{before}: holds no recipes to compare with; name a folder like matrix/data")
     return diff_text(diff(old, _checked(root)))
 
 
@@ -187,6 +190,10 @@ def summary(plan: Plan) -> str:
     points = sum(len(job.points) for job in plan.jobs)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
+    asked = [left.why for left in plan.left_out if not left.why.startswith(NOT_ASKED_FOR)]
+    if not plan.jobs and asked:
+        ((why, count),) = Counter(asked).most_common(1)
+        return f"{text}; left out are all {len(asked)} that were asked for, {count} of them because: {why}"
     left_out = sum(not left.elsewhere for left in plan.left_out)
     return f"{text}; {left_out} left out" if left_out else text
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from matrix.select import Selector
 
 
+NOT_ASKED_FOR = "not asked for: "
+"""How the reason of a point begins that the selection leaves out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
     """What makes one execution of the plan different from the next."""
@@ -48,7 +52,7 @@ def build_plan(fleet: Fleet, host_id: str, night: Night, selector: Selector = EV
     left_out: list[LeftOut] = []
     for item, unasked in _with_selection(fleet, selector):
         point = point_of(item)
-        why = item.why if isinstance(item, Dropped) else _not_here(fleet, host_id, point) or unasked
+        why = unasked or (item.why if isinstance(item, Dropped) else _not_here(fleet, host_id, point))
         if why is None:
             points.append(point)
         else:
@@ -75,7 +79,7 @@ def _with_selection(fleet: Fleet, selector: Selector) -> Iterator[tuple[Point | 
     require(selector, [one for _, one in having])
     for item, one in having:
         missed = selector.missed(one)
-        yield item, None if missed is None else f"not asked for: {missed}"
+        yield item, None if missed is None else f"{NOT_ASKED_FOR}{missed}"
 
 
 def _not_here(fleet: Fleet, host_id: str, point: Point) -> str | None:
