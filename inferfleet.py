@@ -86,18 +86,26 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 )
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
+@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
 @selection
 def run_command(
-    plan_path: Path, job_id: str | None, out: Path, attempt: int, not_after: str | None, selector: Selector
+    plan_path: Path,
+    job_id: str | None,
+    out: Path,
+    attempt: int,
+    not_after: str | None,
+    selector: Selector,
+    *,
+    unpinned: bool,
 ) -> None:
     """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
     from runners import commands
 
     if job_id is None:
-        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after))
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
     if selector.conditions:
         raise click.UsageError(f"--job names one job; leave out {selector}")
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
 
 
 @cli.command("merge")
