@@ -80,10 +80,6 @@ class Exchange:
         self.marks.append(stamp_ns)
         self.parts.append(data)
 
-    def drop_newest(self) -> None:
-        self.marks.pop()
-        self.parts.pop()
-
     def hold(self) -> int:
         """Roughly the memory that this and its unread reads take."""
         self.held_bytes = _OWN_BYTES + sum(map(len, self.parts)) + _READ_BYTES * len(self.parts)

@@ -80,6 +80,7 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     `stamp_delay_ns` are user-minus-kernel receive stamps, one per read, thinned evenly above 2**18; empty without
     kernel stamps. `cpu_s` leaves out the waiting for a schedule that spins. `schedule_lateness_ns` are sent-minus-
     scheduled of an open loop's requests, but for the `held_requests` that were due while every stream was busy.
+    With several `workers`, counts are sums, and `cpu_s` and drift are those of the worst.
     """
 
     kernel_stamps: bool
@@ -88,8 +89,9 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     reads: int
     reads_with_several_events: int
     wall_clock_drift_s: float
-    schedule_lateness_ns: tuple[int, ...] = ()
+    schedule_lateness_ns: Sequence[int] = ()
     held_requests: int = 0
+    workers: int = 1
 
 
 class Window(Fact, frozen=True, kw_only=True):
@@ -115,6 +117,7 @@ class Target(Fact, frozen=True, kw_only=True):
     model: str
     dialect: Dialect
     api_key_env: str | None = None
+    tls: bool = False
 
 
 class StopRule(Fact, frozen=True, kw_only=True):
@@ -147,16 +150,30 @@ class Warmup:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """`seed` draws an open loop's schedule. `on_record` is told of each request when it has been parsed;
-    `stop_now` is asked a few times a second, and True ends the load at once, with what was measured.
+    `stop_now` is asked a few times a second, and True ends the load at once, with what was measured. `workers` is how
+    many processes to spread the load over, null for as many as it plausibly needs; with several, `on_record` is told
+    of everything at the end.
     """
 
     warmup: Warmup | None = None
     seed: str = ""
     on_record: Callable[[RequestRecord], None] | None = None
     stop_now: Callable[[], bool] | None = None
+    workers: int | None = None
 
 
 NO_OPTIONS = LoadOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadJob:
+    """All that one call of a client is asked to do."""
+
+    target: Target
+    prompts: Iterator[Prompt]
+    load: Load
+    stop: StopRule
+    options: LoadOptions
 
 
 class Client(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -61,8 +61,18 @@ class Form:
         return b"%bX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, name.encode(), len(body), body)
 
 
+class Part(NamedTuple):
+    """Which of a load's requests a process sends: `number`, `number + of`, ... of them, on its share of the streams."""
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
 class RequestQueue:
-    """Endless requests in prompt order, numbered `first`, `first + step`, ...; `make_one` fills it up in idle moments."""
+    """Endless requests in prompt order, with the numbers of their part; `make_one` fills it up when idle."""
 
     __slots__ = ("_ahead", "_bytes", "_form", "_index", "_prompts", "_ready", "_step", "_warmup")
 
@@ -71,18 +81,16 @@ class RequestQueue:
         target: Target,
         prompts: Iterator[Prompt],
         streams: int,
+        part: Part = WHOLE,
         *,
         warmup: bool = False,
-        first: int = 0,
-        step: int = 1,
     ) -> None:
         self._form = Form(target)
         self._prompts = prompts
         self._warmup = warmup
         self._ready: deque[Exchange] = deque()
         self._bytes = 0
-        self._index = first
-        self._step = step
+        self._index, self._step = part
         self._ahead = streams
 
     def full(self) -> bool:

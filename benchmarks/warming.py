@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.requests import RequestQueue
+from benchmarks.requests import WHOLE, Part, RequestQueue
 from benchmarks.schedule import SECOND_NS
 from matrix.point import Rate
 
@@ -24,9 +24,9 @@ class Warming:
 
     __slots__ = ("_warmup", "ended", "over", "queue", "stalled")
 
-    def __init__(self, warmup: Warmup, target: Target, streams: int) -> None:
+    def __init__(self, warmup: Warmup, target: Target, streams: int, part: Part = WHOLE) -> None:
         self._warmup = warmup
-        self.queue = RequestQueue(target, warmup.prompts, streams, warmup=True)
+        self.queue = RequestQueue(target, warmup.prompts, streams, part, warmup=True)
         self.ended = 0
         self.over = False
         self.stalled = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,31 +35,40 @@ class _Tokens(msgspec.Struct):
     tokens: tuple[int, ...]
 
 
-def address_of(url: str) -> tuple[str, int]:
-    """(host, port) of `http://host[:port][/v1]`. Raises FleetError on anything else."""
+class Address(NamedTuple):
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{shown}:{self.port}"
+
+
+def address_of(url: str) -> Address:
+    """Of `http(s)://host[:port][/v1]`. Raises FleetError on anything else."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise FleetError(f"{url}: {error}") from None
-    if parts.scheme == "https":
-        raise FleetError(f"{url}: only http:// can be measured yet; reach the server without TLS, say by `ssh -L`")
-    if parts.scheme != "http" or not host or parts.path.rstrip("/") not in {"", "/v1"} or parts.query:
+    known = parts.scheme in {"http", "https"} and parts.path.rstrip("/") in {"", "/v1"} and not parts.query
+    if not known or not host:
         raise FleetError(f"{url} is no server's address: it looks like http://localhost:8000")
-    return host, port or 80
+    tls = parts.scheme == "https"
+    return Address(host, port or (443 if tls else 80), tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """Where to ask, and the headers that say who asks."""
 
-    host: str
-    port: int
+    address: Address
     headers: Mapping[str, str]
 
     def models(self) -> tuple[str, ...]:
         """Ids of what is served. Raises FleetError with what came instead."""
-        where = f"http://{self.host}:{self.port}/v1/models"
+        where = f"{self.address}/v1/models"
         try:
             status, body = self._ask("/v1/models", None)
         except (OSError, http.client.HTTPException) as error:
@@ -87,7 +96,9 @@ class Server:
         return msgspec.json.decode(body, type=_Tokens).tokens if status == 200 else ()
 
     def _ask(self, path: str, body: Mapping[str, str | bool] | None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=ASK_S)
+        host, port, tls = self.address
+        kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
+        connection = kind(host, port, timeout=ASK_S)
         try:
             if body is None:
                 connection.request("GET", path, headers=dict(self.headers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import msgspec
 from benchmarks.bench.ask import Server, address_of
 from benchmarks.bench.words import single_tokens, untested_words, word_prompts
 from benchmarks.client import run_load
-from benchmarks.prompts import random_prompts
+from benchmarks.prompts import Numbered, random_prompts
 from benchmarks.records import RequestError, StopRule, Target
 from benchmarks.requests import CHAT, auth_headers
 from matrix.dialect import Dialect
@@ -20,7 +21,7 @@ from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.bench.options import BenchOptions
     from benchmarks.bench.words import Word
@@ -43,12 +44,16 @@ class PromptSource:
     rough: bool = False
     template_tokens: int = 0
 
-    def prompts(self, workload: RandomWorkload, seed: str) -> Iterator[Prompt]:
+    def prompts(self, workload: RandomWorkload, seed: str) -> Numbered:
         """Endless; other seeds, other prompts."""
         if self.token_ids is None:
             return word_prompts(self.words, workload, seed, self.template_tokens)
         drawn = random_prompts(workload, self.token_ids, seed)
-        return (msgspec.structs.replace(prompt, template_tokens=self.template_tokens) for prompt in drawn)
+        return Numbered(partial(_in_template, drawn.at, self.template_tokens))
+
+
+def _in_template(drawn: Callable[[int], Prompt], template_tokens: int, number: int) -> Prompt:
+    return msgspec.structs.replace(drawn(number), template_tokens=template_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +67,18 @@ class Found:
 
 def discover(options: BenchOptions) -> Found:
     """Asks the server until it answers a small request. Raises FleetError with what it said if it never does."""
-    host, port = address_of(options.url)
-    server = Server(host=host, port=port, headers=auth_headers(options.api_key_env))
+    address = address_of(options.url)
+    server = Server(address=address, headers=auth_headers(options.api_key_env))
     model = _choose_model(server.models(), options)
     source = _source(server, model, options)
-    target = Target(host=host, port=port, model=model, dialect=Dialect(), api_key_env=options.api_key_env)
+    target = Target(
+        host=address.host,
+        port=address.port,
+        model=model,
+        dialect=Dialect(),
+        api_key_env=options.api_key_env,
+        tls=address.tls,
+    )
     refusals: list[str] = []
     for dialect in _spellings(options, source):
         tried = msgspec.structs.replace(target, dialect=dialect)

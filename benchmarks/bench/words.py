@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.prompts import random_prompts
+from benchmarks.prompts import Numbered, random_prompts
 from benchmarks.records import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from matrix.facts import RandomWorkload
 
@@ -51,15 +52,18 @@ def untested_words() -> tuple[Word, ...]:
     return tuple(Word(" " + word, place) for place, word in enumerate(COMMON))
 
 
-def word_prompts(
-    words: Sequence[Word], workload: RandomWorkload, seed: str, template_tokens: int = 0
-) -> Iterator[Prompt]:
+def word_prompts(words: Sequence[Word], workload: RandomWorkload, seed: str, template_tokens: int = 0) -> Numbered:
     """As `random_prompts`, with words for ids: both the text and the ids are there."""
-    for drawn in random_prompts(workload, (0, len(words)), seed):
-        chosen = [words[place] for place in drawn.token_ids]
-        yield Prompt(
-            token_ids=tuple(word.token_id for word in chosen),
-            output_tokens=drawn.output_tokens,
-            text="".join(word.text for word in chosen),
-            template_tokens=template_tokens,
-        )
+    drawn = random_prompts(workload, (0, len(words)), seed)
+    return Numbered(partial(_worded, tuple(words), drawn.at, template_tokens))
+
+
+def _worded(words: tuple[Word, ...], drawn: Callable[[int], Prompt], template_tokens: int, number: int) -> Prompt:
+    prompt = drawn(number)
+    chosen = [words[place] for place in prompt.token_ids]
+    return Prompt(
+        token_ids=tuple(word.token_id for word in chosen),
+        output_tokens=prompt.output_tokens,
+        text="".join(word.text for word in chosen),
+        template_tokens=template_tokens,
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import requests
 from benchmarks.records import Prompt, Target
-from benchmarks.requests import TEMPERATURE, Form, RequestQueue
+from benchmarks.requests import TEMPERATURE, Form, Part, RequestQueue
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
 
@@ -58,7 +58,7 @@ def test_the_length_of_a_body_is_stated() -> None:
 
 
 def test_a_worker_numbers_its_share() -> None:
-    queue = RequestQueue(target(), repeat(PROMPT), 3, first=2, step=5)
+    queue = RequestQueue(target(), repeat(PROMPT), 3, Part(2, 5))
     assert [queue.take().index for _ in range(3)] == [2, 7, 12]
 
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.answer import DETAIL_CHARS
 from benchmarks.exchange import Exchange
 from benchmarks.http1 import StreamFault
 from benchmarks.records import RequestError, RequestRecord
-from benchmarks.responses import DETAIL_CHARS, printable, record_of
+from benchmarks.responses import printable, record_of
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 

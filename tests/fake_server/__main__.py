@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import sys
 import time
 from dataclasses import asdict, replace
@@ -28,7 +29,13 @@ class FakeServer:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, (lambda: None) if self.fault.ignores_sigterm else stop.set)
-        self.listener = await asyncio.start_server(self.connection, self.options.host, self.options.port, backlog=4096)
+        tls = None
+        if self.options.certificate:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self.options.certificate)
+        self.listener = await asyncio.start_server(
+            self.connection, self.options.host, self.options.port, backlog=4096, ssl=tls
+        )
         port = self.listener.sockets[0].getsockname()[1]
         print(json.dumps({"host": self.options.host, "port": port}), flush=True)
         await stop.wait()

@@ -18,9 +18,10 @@ USAGE_STYLES = ("separate", "last", "every", "none")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`usage`: in a last event with empty choices (`separate`), in the last event that has choices (`last`), in
-    `every` event, or `none`.
+    `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
-    `extras` that OpenAI's API does not know. `after` is the N of the scenarios that count requests or tokens.
+    `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
+    server speaks TLS.
     """
 
     scenario: str = "ok"
@@ -37,6 +38,7 @@ class Options:
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1
+    certificate: str = ""
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:

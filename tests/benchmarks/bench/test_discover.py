@@ -105,18 +105,19 @@ def test_nobody_there_is_said_plainly() -> None:
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("http://localhost:8000", ("localhost", 8000)),
-        ("localhost:8000", ("localhost", 8000)),
-        ("http://10.0.0.1:9/v1/", ("10.0.0.1", 9)),
-        ("http://[::1]:8000", ("::1", 8000)),
-        ("http://example.com", ("example.com", 80)),
+        ("http://localhost:8000", ("localhost", 8000, False)),
+        ("localhost:8000", ("localhost", 8000, False)),
+        ("http://10.0.0.1:9/v1/", ("10.0.0.1", 9, False)),
+        ("http://[::1]:8000", ("::1", 8000, False)),
+        ("http://example.com", ("example.com", 80, False)),
+        ("https://example.com/v1", ("example.com", 443, True)),
     ],
 )
-def test_addresses_are_read(url: str, address: tuple[str, int]) -> None:
+def test_addresses_are_read(url: str, address: tuple[str, int, bool]) -> None:
     assert address_of(url) == address
 
 
-@pytest.mark.parametrize("url", ["https://x", "ftp://x", "http://x:99999", "http://x/api", "http://", "http://x?a=1"])
+@pytest.mark.parametrize("url", ["ftp://x", "http://x:99999", "http://x/api", "http://", "http://x?a=1"])
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(FleetError):
         address_of(url)
