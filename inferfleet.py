@@ -211,6 +211,26 @@ def demo_command(fleet: Path | None, home: Path) -> None:
     sys.exit(code)
 
 
+@cli.command("selftest")
+@click.option("--concurrency", type=click.IntRange(1, 16_384), default=64, show_default=True)
+@click.option("--itl-ms", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Between two tokens.")
+@click.option("--ttft-ms", type=click.FloatRange(0), default=50.0, show_default=True, help="To the first token.")
+@click.option("--isl", type=click.IntRange(1), default=128, show_default=True, help="Input tokens.")
+@click.option("--osl", type=click.IntRange(2), default=100, show_default=True, help="Output tokens.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Client processes. Default: as in a night.")
+def selftest_command(**planned: float) -> None:
+    """Say what this host's client would add to a planned load's numbers, against a server that knows the truth.
+
+    Exits 1 unless the client is fit for that load here.
+    """
+    from benchmarks import selftest
+
+    found = selftest.self_test(selftest.Planned(**planned))  # type: ignore[arg-type]
+    click.echo(selftest.report(found))
+    sys.exit(0 if found.verdict is selftest.Verdict.FIT else 1)
+
+
 def main() -> None:
     """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 130 interrupted."""
     try:

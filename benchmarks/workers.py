@@ -1,4 +1,4 @@
-"""A load spread over processes, where one Python thread would be the bottleneck. The one place that starts any here.
+"""A load spread over processes, where one Python thread would be the bottleneck.
 
 Each worker has its share of the streams and of the requests, by number, and nothing passes between them while they
 run but how many requests have ended. What they bring back is put together as if one process had sent it all.
@@ -7,8 +7,6 @@ run but how many requests have ended. What they bring back is put together as if
 from __future__ import annotations
 
 import math
-import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import time
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from benchmarks.merging import merge
+from benchmarks.processes import receive, shared_counters, started, wait
 from benchmarks.prompts import Numbered
 from benchmarks.quiet import quiet_gc
 from benchmarks.requests import Part
@@ -27,12 +26,11 @@ from matrix.errors import FleetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
-    from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
 
+    from benchmarks.processes import Pipe
     from benchmarks.records import LoadJob, Window
 
-    # shared memory: how many requests have ended, per worker; last, whether all shall stop
+    # how many requests have ended, per worker; last, whether all shall stop
     Board = MutableSequence[int]
 
 CHUNKS_PER_WORKER = 30_000
@@ -40,7 +38,6 @@ CHUNKS_PER_STREAM = 50
 """A second: what a stream is expected to bring at most, with 20 ms between tokens."""
 START_DELAY_NS = 50_000_000
 PROGRESS_S = 0.25
-STOP_S = 5.0
 
 
 def workers_for(job: LoadJob) -> int:
@@ -64,68 +61,45 @@ def cores() -> list[int]:
 
 def run_in_workers(job: LoadJob, workers: int, on_progress: Callable[[int, float], None] | None) -> Window:
     """Raises what a worker raised, or RuntimeError if one died. No process is left behind."""
-    crew = _Crew(job, workers)
-    try:
-        crew.start()
-        window = merge(crew.finish(on_progress))
-    finally:
-        crew.dismiss()
+    board = shared_counters(workers + 1)
+    parts = [Part(number, workers) for number in range(workers)]
+    with started(_work, [(share_of(job, part), part, board) for part in parts]) as pipes:
+        start_ns = _let_go(pipes)
+        window = merge(_collect(pipes, board, start_ns, job, on_progress))
     if job.options.on_record is not None:
         for record in window.records:
             job.options.on_record(record)
     return window
 
 
-class _Crew:
-    """The workers, from the parent's side."""
+def _let_go(pipes: list[Pipe]) -> int:
+    """Once every worker is connected, all begin at one moment of the clock they share."""
+    for pipe in pipes:
+        receive(pipe)
+    start_ns = time.monotonic_ns() + START_DELAY_NS
+    for pipe in pipes:
+        pipe.send(start_ns)
+    return start_ns
 
-    def __init__(self, job: LoadJob, workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._stop_now = job.options.stop_now
-        self._board: Board = context.RawArray("q", workers + 1)
-        self._start_ns = 0
-        self._pipes: list[Connection] = []
-        self._processes: list[BaseProcess] = []
-        for number in range(workers):
-            part = Part(number, workers)
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(share_of(job, part), part, self._board, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
 
-    def start(self) -> None:
-        """Once every worker is connected, all begin at one moment of the clock they share."""
-        for pipe in self._pipes:
-            _receive(pipe)
-        self._start_ns = time.monotonic_ns() + START_DELAY_NS
-        for pipe in self._pipes:
-            pipe.send(self._start_ns)
-
-    def finish(self, on_progress: Callable[[int, float], None] | None) -> list[Window]:
-        windows: dict[int, Window] = {}
-        while len(windows) < len(self._pipes):
-            waiting = [pipe for number, pipe in enumerate(self._pipes) if number not in windows]
-            for ready in multiprocessing.connection.wait(waiting, PROGRESS_S):
-                number = next(number for number, pipe in enumerate(self._pipes) if pipe is ready)
-                windows[number] = cast("Window", _receive(self._pipes[number]))
-            if on_progress is not None:
-                on_progress(sum(self._board[:-1]), (time.monotonic_ns() - self._start_ns) / 1e9)
-            if self._stop_now is not None and self._stop_now():
-                self._board[-1] = 1
-        return [windows[number] for number in sorted(windows)]
-
-    def dismiss(self) -> None:
-        for process in self._processes:
-            process.terminate()
-        for process, pipe in zip(self._processes, self._pipes, strict=True):
-            pipe.close()
-            process.join(STOP_S)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
+def _collect(
+    pipes: list[Pipe],
+    board: Board,
+    start_ns: int,
+    job: LoadJob,
+    on_progress: Callable[[int, float], None] | None,
+) -> list[Window]:
+    """In order of the workers."""
+    windows: dict[int, Window] = {}
+    while len(windows) < len(pipes):
+        out = [number for number in range(len(pipes)) if number not in windows]
+        for place in wait([pipes[number] for number in out], PROGRESS_S):
+            windows[out[place]] = cast("Window", receive(pipes[out[place]]))
+        if on_progress is not None:
+            on_progress(sum(board[:-1]), (time.monotonic_ns() - start_ns) / 1e9)
+        if job.options.stop_now is not None and job.options.stop_now():
+            board[-1] = 1
+    return [windows[number] for number in sorted(windows)]
 
 
 def share_of(job: LoadJob, part: Part) -> LoadJob:
@@ -144,17 +118,7 @@ def share_of(job: LoadJob, part: Part) -> LoadJob:
     )
 
 
-def _receive(pipe: Connection) -> object:
-    try:
-        said: object = pipe.recv()
-    except EOFError:
-        raise RuntimeError("a worker of the load died: its traceback is above") from None
-    if isinstance(said, FleetError | OSError):
-        raise said
-    return said
-
-
-def _work(job: LoadJob, part: Part, board: Board, pipe: Connection) -> None:
+def _work(job: LoadJob, part: Part, board: Board, pipe: Pipe) -> None:
     """A worker's whole life. An interrupt is for the parent to act on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pin(part.number)
@@ -178,7 +142,7 @@ def _work(job: LoadJob, part: Part, board: Board, pipe: Connection) -> None:
         pipe.send(said)
 
 
-def _run_from_the_start(run: Run, pipe: Connection) -> Window:
+def _run_from_the_start(run: Run, pipe: Pipe) -> Window:
     with quiet_gc():
         run.prepare()
         pipe.send("ready")

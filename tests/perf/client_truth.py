@@ -17,7 +17,7 @@ from statistics import median
 from tests.perf.pacing import Pace, cores, pacer, read_with_c
 from tests.perf.running import Client, installed, run_once
 from tests.perf.table import Flood, Paced, show_floods, show_goals, show_paced
-from tests.perf.truth import compare, read_seen
+from tests.perf.truth import find, read_seen
 
 STREAMS = (16, 64, 256, 1024)
 GOAL_STREAMS = 1024
@@ -66,7 +66,7 @@ class Bench:
         requests = max(2 * streams, LEAST_REQUESTS)
         with pacer(pace, self._truth, cores()[0], realtime=self._realtime) as server:
             run = run_once(client, server.port, streams, requests, TOKENS, self._seen)
-        found = compare(server.served, read_seen(self._seen), streams)
+        found = find(server.served, read_seen(self._seen), streams)
         with pacer(pace, self._truth, cores()[0], realtime=self._realtime) as server:
             floor = read_with_c(server.port, streams, requests, TOKENS, core=cores()[1], realtime=self._realtime)
         return Paced(run, found, floor.us_per_chunk)

@@ -1,4 +1,4 @@
-"""What a client says against what the server did: errors of stamps, of latencies, and of the load itself."""
+"""The files of `make perf`: what a client saw, and how that compares with what the server did."""
 
 from __future__ import annotations
 
@@ -8,95 +8,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.truth import Comparison, Pair, Told, compare
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.perf.pacing import Served, Stamps
+    from tests.perf.pacing import Served
 
-Pair = tuple[float, float]
 _HEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request as a client saw it, CLOCK_MONOTONIC."""
-
-    sent_ns: int
-    chunk_ns: Stamps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latencies:
-    """(median, p99) in ms."""
-
-    ttft: Pair
-    icl: Pair
-    tpot: Pair
-    e2e: Pair
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """`stamp_error_us` is (p50, p99, max) of receive stamp minus send stamp; `late_us` the server's own (p50, p99).
-
-    `true` runs from the request's arrival in the server's kernel to each token's send. `in_flight` is the server's
-    count, averaged from when every stream had begun until the last request arrived.
+class Found:
+    """`late_us` is the server's own lateness (p50, p99); `in_flight` its count of requests, averaged from when every
+    stream had begun until the last request arrived.
     """
 
-    true: Latencies
-    reported: Latencies
-    stamp_error_us: tuple[float, float, float]
+    comparison: Comparison
     late_us: Pair
     in_flight: float
-    lost: int
 
 
-def read_seen(path: Path) -> dict[int, Seen]:
+def find(served: dict[int, Served], seen: dict[int, Told], streams: int) -> Found:
+    comparison = compare({key: Told(one.arrived_ns, one.sent_ns.tolist()) for key, one in served.items()}, seen)
+    assert comparison is not None, "the client saw none of the server's requests"
+    p50, p99 = np.percentile(np.concatenate([one.late_ns for one in served.values()]) / 1e3, (50, 99)).tolist()
+    spans = [(one.arrived_ns, int(one.sent_ns[-1])) for one in served.values()]
+    return Found(comparison, (p50, p99), _in_flight(spans, streams))
+
+
+def read_seen(path: Path) -> dict[int, Told]:
     """Per request, int64s: id, sent, chunks, then the stamp of each chunk."""
     numbers = np.fromfile(path, dtype=np.int64)
-    seen: dict[int, Seen] = {}
+    seen: dict[int, Told] = {}
     at = 0
     while at < len(numbers):
         identity, sent_ns, chunks = numbers[at : at + _HEAD].tolist()
         at += _HEAD + chunks
-        seen[identity] = Seen(sent_ns, numbers[at - chunks : at])
+        seen[identity] = Told(sent_ns, numbers[at - chunks : at].tolist())
     return seen
 
 
-def compare(served: dict[int, Served], seen: dict[int, Seen], streams: int) -> Comparison:
-    """`lost` requests are those that either side did not see, or that have another number of tokens."""
-    both = [key for key, one in served.items() if key in seen and len(seen[key].chunk_ns) == len(one.sent_ns)]
-    errors = np.concatenate([seen[key].chunk_ns - served[key].sent_ns for key in both]) / 1e3
-    late = np.concatenate([one.late_ns for one in served.values()]) / 1e3
-    return Comparison(
-        true=_latencies([(served[key].arrived_ns, served[key].sent_ns) for key in both]),
-        reported=_latencies([(seen[key].sent_ns, seen[key].chunk_ns) for key in both]),
-        stamp_error_us=(*np.percentile(np.abs(errors), (50, 99)).tolist(), float(np.abs(errors).max())),
-        late_us=_pair(late),
-        in_flight=_in_flight([(one.arrived_ns, int(one.sent_ns[-1])) for one in served.values()], streams),
-        lost=len(served.keys() | seen.keys()) - len(both),
-    )
-
-
-def _latencies(requests: list[tuple[int, Stamps]]) -> Latencies:
-    gaps = np.concatenate([np.diff(stamps) for _, stamps in requests])
-    long = [stamps for _, stamps in requests if len(stamps) > 1]
-    return Latencies(
-        ttft=_pair(np.array([stamps[0] - start for start, stamps in requests]) / 1e6),
-        icl=_pair(gaps / 1e6),
-        tpot=_pair(np.array([(stamps[-1] - stamps[0]) / (len(stamps) - 1) for stamps in long]) / 1e6),
-        e2e=_pair(np.array([stamps[-1] - start for start, stamps in requests]) / 1e6),
-    )
-
-
-def _pair(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Pair:
-    if not len(values):
-        return 0.0, 0.0
-    p50, p99 = np.percentile(values, (50, 99)).tolist()
-    return p50, p99
-
-
-def _in_flight(spans: list[Pair], streams: int) -> float:
+def _in_flight(spans: list[tuple[int, int]], streams: int) -> float:
     starts = sorted(start for start, _ in spans)
     if len(starts) <= streams:
         return float(len(starts))
