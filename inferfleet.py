@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from matrix.errors import FleetError
+from matrix.front import COMMANDS, recipe_group
+from matrix.options import FLEET, selection
 
-FLEET = click.option(
-    "--fleet",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of fleet data. Default: matrix/data.",
-)
+if TYPE_CHECKING:
+    from matrix.select import Selector
+
 PLAN = click.option(
     "--plan",
     "plan_path",
@@ -30,98 +32,80 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-@cli.command("check")
-@FLEET
-def check_command(fleet: Path | None) -> None:
-    """Check the fleet's data: every problem with its file, line and remedy."""
-    from matrix import commands
-
-    click.echo(commands.check_fleet(fleet))
-
-
-@cli.command("list")
-@FLEET
-@click.option("--jobs", is_flag=True, help="List server starts instead of points.")
-def list_command(fleet: Path | None, *, jobs: bool) -> None:
-    """List every point of the matrix, one id per line (what cannot be measured says why)."""
-    from matrix import commands
-
-    for line in commands.list_jobs(fleet) if jobs else commands.list_points(fleet):
-        click.echo(line)
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command("show")
 @FLEET
+@click.option("--command", "replayable", is_flag=True, help="Print the command that starts its server, to be pasted.")
 @click.argument("name")
-def show_command(fleet: Path | None, name: str) -> None:
+def show_command(fleet: Path | None, name: str, *, replayable: bool) -> None:
     """Show one recipe, point or job in full, with the server arguments it renders to."""
     from matrix import commands
 
-    click.echo(commands.show(fleet, name))
+    if not replayable:
+        click.echo(commands.show(fleet, name))
+        return
+    from launch.replay import replay
+    from runners.hostfacts import server_threads
+
+    for job, server in commands.servers(fleet, name):
+        click.echo(f"# {job}\n{replay(server, os.environ, server_threads())}")
 
 
-@cli.group("import")
-def import_group() -> None:
-    """Turn another project's matrix into recipes of ours; what cannot be said is listed and counted."""
-
-
-@import_group.command("inferencex")
-@click.argument("masters", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
-@click.option(
-    "--runners",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Their runners.yaml.",
-)
-@click.option(
-    "--flags",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="JSON of their server flags.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="A fleet folder. What it has is used and kept; what it lacks is written.",
-)
-@click.option("--all-places", is_flag=True, help="Name every place of a finding, not the first three.")
-def import_inferencex_command(
-    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
-) -> None:
-    """Import InferenceX's master files as recipes. Images and models stay unpinned; unknown flags stay unknown."""
-    from matrix import commands
-
-    click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
-
-
-@cli.command("plan")
+@recipe_group.command("diff")
 @FLEET
-@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
-@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
-@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
-def plan_command(
-    fleet: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
-) -> None:
-    """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
+@click.argument("revision", default="main")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="A folder of fleet data to compare with, instead of a revision.",
+)
+def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None) -> None:
+    """Say what the data changes against a git revision: points, server starts, GPU-hours, histories that end."""
+    from launch.git import files_at
     from matrix import commands
+    from matrix.fleet import DATA
 
-    click.echo(commands.make_plan(fleet, host, recipes, night, seed, out))
+    with nullcontext((against, None)) if against else files_at(revision, fleet or DATA) as (before, sha):
+        click.echo(f"against {before}" if sha is None else f"against {revision} ({sha[:12]})")
+        for line in commands.diff_recipes(before, fleet):
+            click.echo(line)
 
 
 @cli.command("run")
 @PLAN
-@click.option("--job", "job_id", required=True, help="The job to run on this machine.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the artifact.")
+@click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the artifact; without --job, of one folder for each.",
+)
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-def run_command(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> None:
-    """Run one job here: start its server, measure its points, leave one artifact, clean up."""
+@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@selection
+def run_command(
+    plan_path: Path,
+    job_id: str | None,
+    out: Path,
+    attempt: int,
+    not_after: str | None,
+    selector: Selector,
+    *,
+    unpinned: bool,
+) -> None:
+    """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
     from runners import commands
 
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
+    if job_id is None:
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
+    if selector.conditions:
+        raise click.UsageError(f"--job names one job; leave out {selector}")
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
 
 
 @cli.command("merge")
@@ -157,11 +141,52 @@ def verify_command(home: Path) -> None:
 
 @cli.command("site")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
-def site_command(home: Path) -> None:
-    """Build the results page from the dataset."""
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: HOME/site.")
+@selection
+def site_command(home: Path, out: Path | None, selector: Selector) -> None:
+    """Build the results page from the dataset, or from the selected part of it."""
     from aggregate import commands
 
-    click.echo(commands.build_site(home))
+    click.echo(commands.build_site(home, selector, out))
+
+
+@cli.command("bench")
+@click.argument("url")
+@click.option("--model", default=None, help="Default: the first the server lists.")
+@click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests in flight. Default: 8.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=None, help="Requests per second instead.")
+@click.option("--arrival", type=click.Choice(["poisson", "gamma", "constant"]), default="poisson", show_default=True)
+@click.option(
+    "--burstiness", type=click.FloatRange(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts."
+)
+@click.option("--max-in-flight", type=click.IntRange(1), default=256, show_default=True, help="With --rate.")
+@click.option("--isl", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens.")
+@click.option("--osl", type=click.IntRange(1), default=128, show_default=True, help="Output tokens.")
+@click.option(
+    "--ratio", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1."
+)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="At most.")
+@click.option("--requests", type=click.IntRange(1), default=None, help="End when so many have ended.")
+@click.option(
+    "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
+)
+@click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
+@click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
+@click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")
+@click.option("--keep-alive/--no-keep-alive", default=True, help="Keep connections if the server does. Default: yes.")
+@click.option("--api-key-env", default=None, help="Name of the environment variable that holds the key.")
+@click.option("--seed", default=None, help="Of prompts and arrival times. Default: a new one, so that no cache helps.")
+@click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")
+@click.option("--slo-tpot-s", type=float, default=None, help="time per output token,")
+@click.option("--slo-e2e-s", type=float, default=None, help="and end to end.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report.")
+@click.option("--vllm-json", type=click.Path(path_type=Path, dir_okay=False), help="As `vllm bench serve` writes it.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
+def bench_command(**said: object) -> None:
+    """Measure any OpenAI-compatible server: one load, one table. Ctrl-C keeps what was measured."""
+    from benchmarks.bench import command
+
+    sys.exit(command.bench(said))
 
 
 @cli.command("demo")

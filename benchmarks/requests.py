@@ -31,7 +31,7 @@ class Form:
     def __init__(self, target: Target) -> None:
         dialect = target.dialect
         kept = {} if dialect.keep_alive else {"Connection": "close"}
-        self._head = request_head(target.host, target.port, dialect.path, _api_key(target) | kept)
+        self._head = request_head(target.host, target.port, dialect.path, auth_headers(target.api_key_env) | kept)
         self._chat = dialect.path == CHAT
         self._text = self._chat or not dialect.prompt_token_ids
         usage = {"stream_options": {"include_usage": True}} if dialect.usage_needs_stream_options else {}
@@ -120,8 +120,8 @@ class RequestQueue:
         return exchange
 
 
-def _api_key(target: Target) -> dict[str, str]:
-    name = target.api_key_env
+def auth_headers(name: str | None) -> dict[str, str]:
+    """The Authorization header of the key in environment variable `name`; none without a name."""
     if name is None:
         return {}
     key = os.environ.get(name, "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from benchmarks.records import ClientHealth, RequestError, Window
 from benchmarks.requests import WHOLE, Part, RequestQueue
 from benchmarks.responses import record_of
-from benchmarks.schedule import QUIET_NS, SECOND_NS, SPIN_NS, Pacer, arrivals_ns
+from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer, arrivals_ns
 from benchmarks.stamps import Stamper
 from benchmarks.streams import overdue
 from benchmarks.transport import open_wire
@@ -151,11 +151,10 @@ class Run:
     def _turn(self) -> None:
         before_ns = time.monotonic_ns()
         left_ns = self._left_ns(before_ns)
-        calm = left_ns > QUIET_NS
-        busy = calm and (bool(self._finished) or self._wire.growing or not self._queue.full())
-        moved = self._wire.poll(0 if busy else self._wait_s(left_ns))
-        if calm and not moved:
-            self._work()
+        work = self._work_for(left_ns - SPIN_NS)
+        moved = self._wire.poll(0 if work else self._wait_s(left_ns))
+        if work is not None and not moved:
+            work()
         while self._unread_bytes > MAX_UNREAD_BYTES:  # never idle: better late than out of memory
             self._parse_one()
         now_ns = time.monotonic_ns()
@@ -168,12 +167,13 @@ class Run:
         elif self._wire.in_flight < len(self._wire.slots):
             self._resume(now_ns)
 
-    def _work(self) -> None:
-        """A little of what can wait, if there is any."""
-        if self._finished:
-            self._parse_one()
-        elif not self._wire.digest_one() and not self._queue.full():
-            self._queue.make_one()
+    def _work_for(self, spare_ns: int) -> Callable[[], object] | None:
+        """What can wait, is there, and takes no longer than this."""
+        if self._finished and spare_ns > self._finished[0].held_bytes * READ_NS_PER_BYTE:
+            return self._parse_one
+        if self._wire.growing and spare_ns > QUIET_NS:
+            return self._wire.digest_one
+        return self._queue.make_one if spare_ns > MAKE_NS and not self._queue.full() else None
 
     def _left_ns(self, now_ns: int) -> int:
         """Until something must be sent. A closed loop, or an open one without a free stream, waits for events only."""

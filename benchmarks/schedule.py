@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 SECOND_NS = 1_000_000_000
 SPIN_NS = 1_200_000
 """epoll wakes up to 1.1 ms late (its clock ticks in ms): from here on it is asked without waiting."""
+MAKE_NS = 1_000_000
 QUIET_NS = 5_000_000
-"""Work that can wait, waits when a request is due sooner than this: parsing a long answer takes milliseconds."""
+READ_NS_PER_BYTE = 20
+"""Work that can wait, waits when a request is due sooner than it takes: to make one, to read part of a long answer,
+to read a whole one of so many bytes."""
 _BLOCK = 4096
 
 

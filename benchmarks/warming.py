@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 
 from benchmarks.requests import WHOLE, Part, RequestQueue
 from benchmarks.schedule import SECOND_NS
+from matrix.point import Rate
 
 if TYPE_CHECKING:
     from benchmarks.records import Target, Warmup
+    from matrix.point import Load
+
+
+def warmup_requests(load: Load, per_stream: int) -> int:
+    """`per_stream` rounds of a closed loop; of an open one, whose streams are a bound, as many seconds' requests."""
+    return per_stream * (max(1, round(load.requests_per_s)) if isinstance(load, Rate) else load.streams)
 
 
 class Warming:

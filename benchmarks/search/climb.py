@@ -41,7 +41,7 @@ def is_below(one: Observation, other: Observation, looks: int) -> bool:
         return one.tok_per_s < other.tok_per_s
     error = math.sqrt(one.log_se**2 + other.log_se**2 + 2 * RUN_TO_RUN**2)
     z = NormalDist().inv_cdf(1 - 0.05 / max(1, looks))
-    return math.log(one.tok_per_s / other.tok_per_s) + z * error < 0
+    return math.log(one.tok_per_s) - math.log(other.tok_per_s) + z * error < 0
 
 
 def highest(seen: Sequence[Observation]) -> Observation:

@@ -87,7 +87,7 @@ def test_wilsons_bounds_hold_the_share(successes: int, failures: int) -> None:
     bounds = wilson(successes, trials)
     assert 0 <= bounds.low <= bounds.high <= 1
     if trials:
-        assert bounds.low <= successes / trials <= bounds.high
+        assert bounds.low - 1e-12 <= successes / trials <= bounds.high + 1e-12
 
 
 def test_wilsons_bounds_are_the_textbooks() -> None:
