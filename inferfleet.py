@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from aggregate.github_cli import github_group
 from matrix.errors import FleetError
 
 FLEET = click.option(
@@ -111,6 +112,54 @@ def plan_command(
     click.echo(commands.make_plan(fleet, host, recipes, night, seed, out))
 
 
+@cli.command("render")
+@FLEET
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
+@click.option("--check", "check_only", is_flag=True, help="Write nothing; fail if a file is not as it would be.")
+def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -> None:
+    """Write the GitHub workflows of the fleet: every job in one shard, and each where it was before."""
+    from matrix import workflow_commands
+
+    click.echo(workflow_commands.render_workflows(fleet, root, check_only=check_only))
+
+
+@cli.command("select")
+@FLEET
+@PLAN
+@click.option("--jobs", default=None, help="A sweep's job ids, with spaces between them; others are not selected.")
+@click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
+@click.option("--not-after", default=None, help="ISO time after which no point is begun.")
+@click.option("--hours", type=float, default=None, help="The same, as hours from now.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
+def select_command(
+    fleet: Path | None,
+    plan_path: Path,
+    jobs: str | None,
+    only: str | None,
+    not_after: str | None,
+    hours: float | None,
+    out: Path,
+) -> None:
+    """Cut a plan to what one workflow run starts; print the matrix of its jobs for GitHub."""
+    from matrix import workflow_commands as commands
+
+    click.echo(commands.select(fleet, plan_path, jobs, only, commands.closing_time(not_after, hours), out))
+
+
+@cli.command("second-wave")
+@FLEET
+@PLAN
+@click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--not-after", required=True, help="ISO time after which no point is begun.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan of the wave.")
+def second_wave_command(fleet: Path | None, plan_path: Path, artifacts: Path, not_after: str, out: Path) -> None:
+    """Choose what the infrastructure failed for one more try; print the matrix of its jobs for GitHub."""
+    from aggregate import commands
+    from matrix.workflow_commands import instant, labels_of
+
+    click.echo(commands.second_wave(plan_path, artifacts, instant(not_after), out, labels_of(fleet)))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", required=True, help="The job to run on this machine.")
@@ -127,12 +176,13 @@ def run_command(plan_path: Path, job_id: str, out: Path, attempt: int, not_after
 @cli.command("merge")
 @PLAN
 @click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--shard", default="all", show_default=True, help="What the rows say of where they come from.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-def merge_command(plan_path: Path, artifacts: Path, out: Path) -> None:
+def merge_command(plan_path: Path, artifacts: Path, shard: str, out: Path) -> None:
     """Merge a run's artifacts into one row per planned point, with coverage."""
     from aggregate import commands
 
-    click.echo(commands.merge(plan_path, artifacts, out))
+    click.echo(commands.merge(plan_path, artifacts, out, shard))
 
 
 @cli.command("publish")
@@ -184,6 +234,9 @@ def demo_command(fleet: Path | None, home: Path) -> None:
     click.echo(aggregate.show_frontiers(home))
     click.echo(aggregate.build_site(home))
     sys.exit(code)
+
+
+cli.add_command(github_group)
 
 
 def main() -> None:
