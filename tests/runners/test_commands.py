@@ -12,7 +12,7 @@ import pytest
 from launch.leftovers import find
 from matrix.result import PointResult
 from matrix.words import Outcome, Reason
-from tests.fleets import WORKLOADS
+from tests.fleets import RECIPE, WORKLOADS
 from tests.night import Night, make_night
 
 LONG = WORKLOADS.replace("min_s: 0.2", "min_s: 60").replace("max_s: 20", "max_s: 100")
@@ -45,6 +45,15 @@ def test_a_job_on_the_real_engine_ends_ok_and_leaves_no_server(tmp_path: Path) -
     assert ended.returncode == (0 if {result.outcome for result in found.values()} == {Outcome.OK} else 4)
     assert servers(night) == 0
     assert "[2/2]" in ended.stderr
+
+
+def test_a_job_that_is_planned_and_not_to_be_launched_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("  layouts:\n", "  flags_unknown: nobody wrote them down\n  layouts:\n")
+    night = make_night(tmp_path, recipe=recipe)
+    ended = night.call(*night.run_args(night.plan().jobs[0].id))
+    assert ended.returncode == 1
+    assert "must not be launched: its server flags are unknown: nobody wrote them down" in ended.stderr
+    assert not night.artifacts.exists()
 
 
 @pytest.mark.fault(27)
