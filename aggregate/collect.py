@@ -127,7 +127,8 @@ def assemble(plan: Plan, rows: dict[str, Row], refused: list[Refused], *, closed
     """
     jobs = [job for job in plan.jobs if closed or all(point.id in rows for point in job.points)]
     found = tuple(
-        rows.get(point.id) or missing_row(plan, job, point, "none", Missing.NO_ARTIFACT)
+        rows.get(point.id)
+        or missing_row(plan, job, point, "none", Missing.NO_ARTIFACT if job.blocked is None else Missing.BLOCKED)
         for job in jobs
         for point in job.points
     )
