@@ -50,24 +50,29 @@ class Api:
     def zips(self, run_id: int) -> list[Path]:
         return sorted((self.artifacts / str(run_id)).rglob("*.zip"))
 
+    def artifact(self, run_id: int, name: str) -> Path:
+        """The zip of one artifact."""
+        return next(path for path in self.zips(run_id) if path.stem == name)
+
     def get(self, path: str, query: dict[str, str]) -> object:
         """The JSON (or bytes) of one GET; null is 404."""
+        found: object = None
         match path.split("/"):
             case ["actions", "runs"]:
-                return self._page("workflow_runs", self.runs, query)
+                found = self._page("workflow_runs", self.runs, query)
             case ["actions", "runs", run_id]:
-                return next((run for run in self.runs if run["id"] == int(run_id)), None)
+                found = next((run for run in self.runs if run["id"] == int(run_id)), None)
             case ["actions", "runs", run_id, "artifacts"]:
-                return self._page("artifacts", [self._artifact(path) for path in self.zips(int(run_id))], query)
+                found = self._page("artifacts", [self._artifact(path) for path in self.zips(int(run_id))], query)
             case ["actions", "artifacts", number, "zip"]:
-                return self._zip(int(number)).read_bytes()
+                found = self._zip(int(number)).read_bytes()
             case ["pulls", number]:
-                return self.pulls.get(int(number))
+                found = self.pulls.get(int(number))
             case ["pulls", number, "files"]:
-                return self._page("", self.changed[int(number)], query)[""]
+                found = self._page("", self.changed[int(number)], query)[""]
             case ["contents", *parts]:
-                return self.contents.get(("/".join(parts), query["ref"]))
-        return None
+                found = self.contents.get(("/".join(parts), query["ref"]))
+        return found
 
     def _page(self, key: str, items: list[dict[str, object]], query: dict[str, str]) -> dict[str, object]:
         size, page = int(query["per_page"]), int(query["page"])

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,21 @@ class Repository:
         command = ("git", *AUTHOR, "-C", self.tree, *args)
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def command(self, *args: str) -> tuple[str, ...]:
+        """The front door of this repository's own code."""
+        return (sys.executable, str(self.tree / "inferfleet.py"), *args)
+
+    def clone_data(self) -> Path:
+        """The branch that was published, in a new folder."""
+        folder = self.root / "clone"
+        clone = ("git", "clone", "--quiet", "--branch", "data", f"file://{self.data}", folder)
+        subprocess.run(clone, check=True, timeout=60)
+        return folder
+
     def env(self) -> dict[str, str]:
         """What a job of this repository sees beyond what act sets."""
         return {
@@ -148,7 +164,11 @@ def wait_act(started: subprocess.Popen[str]) -> Ended:
         pytest.fail(f"act did not end:\n{said[-4000:]}")
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     steps = [
-        Step(job=str(line.get("job", "")).partition("/")[2], name=str(line.get("step", "")), result=line["stepResult"])
+        Step(
+            job=str(line.get("job", "")).partition("/")[2].strip(),
+            name=str(line.get("step", "")),
+            result=line["stepResult"],
+        )
         for line in lines
         if line.get("stepResult") and line.get("stage") == "Main"
     ]
@@ -162,6 +182,13 @@ def run_act(
 ) -> Ended:
     """Run one workflow file to its end."""
     return wait_act(start_act(repository, api, event, workflow, run_id, inputs))
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """An artifact's files in a folder of their own."""
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    return folder
 
 
 def _free_port() -> int:
