@@ -26,7 +26,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 PER_PAGE = 100
 MAX_PAGES = 100
 TIMEOUT_S = 60.0
-_REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}", re.ASCII)
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

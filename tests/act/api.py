@@ -27,6 +27,7 @@ class Api:
     pulls: dict[int, dict[str, object]] = field(default_factory=dict)
     changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -97,8 +98,10 @@ def serve(api: Api) -> Iterator[Api]:
     """Answer on a free loopback port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        def _answer(self, status: int, body: bytes = b"") -> None:
+        def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -112,8 +115,10 @@ def serve(api: Api) -> Iterator[Api]:
         def do_GET(self) -> None:
             path = self._path()
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-            found = api.get(path, query) if path else None
-            if found is None:
+            found = api.get(path, query) if path and path not in api.redirects else None
+            if path in api.redirects:
+                self._answer(302, Location=api.redirects[path])
+            elif found is None:
                 self._answer(404, b'{"message": "Not Found"}')
             else:
                 self._answer(200, found if isinstance(found, bytes) else json.dumps(found).encode())
