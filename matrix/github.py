@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -19,6 +20,7 @@ from matrix.errors import FleetError
 from matrix.fleet import ID
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -184,13 +186,19 @@ class GitHub:
         ours = {"Authorization": f"Bearer {self.token}", "Accept": "application/vnd.github+json", **(headers or {})}
         url = f"{self.api.rstrip('/')}/repos/{self.repository}/{path}"
         try:
-            with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
+            with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True, verify=_trusted()) as client:
                 answer = client.request(method, url, params=params, content=content, headers=ours)
         except httpx.HTTPError as error:
             raise FleetError(f"{method} {path}: GitHub cannot be reached: {error}") from error
         if not answer.is_success:
             raise FleetError(f"{method} {path}: GitHub answered {answer.status_code}: {answer.text[:300]}")
         return answer
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the certificates takes longer than most requests."""
+    return httpx.create_ssl_context()
 
 
 def _page(page: int) -> dict[str, str]:

@@ -36,7 +36,7 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_every_command_the_docs_name_exists(text: str) -> None:
     code = "".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))
-    assert set(re.findall(r"\binferfleet ([a-z]+)", code)) <= set(COMMANDS)
+    assert set(re.findall(r"\binferfleet ([a-z]+(?:-[a-z]+)*)", code)) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
