@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aggregate.github_cli import github_group
-from matrix.errors import FleetError
+from matrix.errors import FleetError, harmless
 
 FLEET = click.option(
     "--fleet",
@@ -244,7 +244,7 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except FleetError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {harmless(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -15,7 +15,7 @@ from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
 from aggregate.second_wave import again
 from aggregate.site.build import build
 from aggregate.terminal import frontier_text
-from matrix.errors import FleetError
+from matrix.errors import FleetError, harmless
 from matrix.limits import RETRY_JOBS
 from matrix.planfile import read_plan, write_plan
 from matrix.waves import as_lines, outputs, part_of
@@ -85,5 +85,4 @@ def account(coverage: Coverage) -> str:
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
     lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]
-    # a detail may quote an artifact, and a job log obeys `##[` wherever it stands
-    return "\n".join(lines).replace("##[", "## [")
+    return harmless("\n".join(lines))

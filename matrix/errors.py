@@ -7,6 +7,7 @@ FleetError               exit 1: the user can fix it; the message says what was 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -54,3 +55,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + ", ".join(names) if names else "none is known here"
+
+
+def harmless(text: str) -> str:
+    """Text that may quote a recipe or an artifact, for a job log: GitHub obeys `::` where a line begins, and `##[`."""
+    return re.sub(r"^(\s*)::", r"\1: :", text, flags=re.MULTILINE).replace("##[", "## [")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from matrix.facts import token_range
 from matrix.planfile import read_plan
 from matrix.words import Reason
 from tests.act.api import Api, serve
-from tests.act.running import Ended, Repository, make_repository, run_act, start_act, unpack, wait_act
+from tests.act.running import Ended, Repository, Step, make_repository, run_act, start_act, unpack, wait_act
 from tests.fleets import MODEL, WORKLOADS, write_fleet
 from tests.tiny_model import VOCABULARY, tiny_model, write_tiny_model
 
@@ -48,7 +49,19 @@ endless:
   osl: 64
   run_length: {min_s: 90, max_s: 100, min_requests: 4}
 """
-NIGHT, SWEEP, PUBLISH, AGAIN, ONE, APPROVED, MOVED, CHECK = 101, 201, 301, 302, 401, 501, 502, 601
+NIGHT, FORGED, SWEEP, REFUSED, PUBLISH, AGAIN = 101, 102, 201, 202, 301, 302
+ONE, APPROVED, MOVED, CHECK = 401, 501, 502, 601
+    101,
+    102,
+    201,
+    202,
+    301,
+    302,
+    401,
+    501,
+    502,
+    601,
+)
 
 
 def recipe(name: str, *, model: str = "tiny", workload: str = "short") -> str:
@@ -128,6 +141,8 @@ def swept(repository: Repository, api: Api) -> Ended:
     api.add_run(NIGHT, "nightly.yml", "nightly", sha=sha, event="schedule")
     [(workflow, inputs)] = api.dispatched
     assert (workflow, inputs["plan_run"]) == ("sweep-00.yml", str(NIGHT))
+    (repository.tree / "LATER").touch()
+    repository.commit("Main moves on: the sweep must run what was planned")
     started = start_act(repository, api, "workflow_dispatch", workflow, SWEEP, inputs)
     saboteur = Saboteur(repository, started.pid)
     saboteur.start()
@@ -165,8 +180,10 @@ def test_a_sweep_ends_with_a_row_for_every_point_whatever_became_of_its_jobs(
     assert {row.point_id for row in rows} == planned
     assert outcomes(rows) == NIGHTS_OUTCOMES, swept.log
     assert {row.shard for row in rows} == {"00"}
+    assert {row.git_sha for row in rows} == {repository.git("rev-parse", "HEAD^")}
 
 
+@pytest.mark.fault(29)
 def test_the_second_wave_measures_what_was_lost_and_nothing_else(api: Api, swept: Ended) -> None:
     attempts = [path.stem for path in api.zips(SWEEP) if path.stem.startswith("job-")]
     second = [name for name in attempts if name.endswith("-a2")]
@@ -196,6 +213,23 @@ def test_publishing_puts_every_planned_point_into_the_dataset_once(
     again = run_act(repository, api, "workflow_dispatch", "publish.yml", AGAIN)
     assert again.code == 0, again.log
     assert "nothing new to publish" in again.log
+
+
+def test_a_plan_of_a_commit_that_was_never_on_main_starts_nothing(
+    repository: Repository, api: Api, swept: Ended
+) -> None:
+    (plan,) = unpack(api.artifact(NIGHT, "plan"), repository.root / "plan").iterdir()
+    main, stray = repository.git("rev-parse", "HEAD^"), repository.git("commit-tree", "-m", "stray", "HEAD^{tree}")
+    forged = api.artifacts / str(FORGED) / "plan" / "plan.zip"
+    forged.parent.mkdir(parents=True)
+    with zipfile.ZipFile(forged, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("plan.json", plan.read_text().replace(main, stray))
+    api.add_run(FORGED, "nightly.yml", "nightly", sha=stray)
+    inputs = {"plan_run": str(FORGED), "not_after": "2099-01-01T00:00:00Z"}
+    ended = run_act(repository, api, "workflow_dispatch", "sweep-00.yml", REFUSED, inputs)
+    assert ended.code != 0
+    assert Step(job="select", name="what runs must have been on main", result="failure") in ended.steps
+    assert ended.jobs() == {"select"}
 
 
 def test_one_point_can_be_run_on_a_host_by_name(repository: Repository, api: Api) -> None:

@@ -32,6 +32,7 @@ def test_lists_are_read_to_the_last_page(api: Api) -> None:
     assert [run.id for run in github(api).runs(branch="main", since=SINCE)] == list(range(1, 252))
 
 
+@pytest.mark.fault(59)
 def test_a_list_that_loses_entries_is_an_error_and_never_a_part(
     api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
