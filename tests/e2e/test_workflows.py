@@ -51,17 +51,6 @@ endless:
 """
 NIGHT, FORGED, SWEEP, REFUSED, PUBLISH, AGAIN = 101, 102, 201, 202, 301, 302
 ONE, APPROVED, MOVED, CHECK = 401, 501, 502, 601
-    101,
-    102,
-    201,
-    202,
-    301,
-    302,
-    401,
-    501,
-    502,
-    601,
-)
 
 
 def recipe(name: str, *, model: str = "tiny", workload: str = "short") -> str:
