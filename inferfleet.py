@@ -2,175 +2,102 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from aggregate.github_cli import github_group
+from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
 from matrix.errors import FleetError, harmless
+from matrix.front import COMMANDS, recipe_group
+from matrix.options import FLEET, PLAN, selection
 
-FLEET = click.option(
-    "--fleet",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of fleet data. Default: matrix/data.",
-)
-PLAN = click.option(
-    "--plan",
-    "plan_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="The plan.json of this run.",
-)
-
+if TYPE_CHECKING:
+    from matrix.select import Selector
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-@cli.command("check")
-@FLEET
-def check_command(fleet: Path | None) -> None:
-    """Check the fleet's data: every problem with its file, line and remedy."""
-    from matrix import commands
-
-    click.echo(commands.check_fleet(fleet))
-
-
-@cli.command("list")
-@FLEET
-@click.option("--jobs", is_flag=True, help="List server starts instead of points.")
-def list_command(fleet: Path | None, *, jobs: bool) -> None:
-    """List every point of the matrix, one id per line (what cannot be measured says why)."""
-    from matrix import commands
-
-    for line in commands.list_jobs(fleet) if jobs else commands.list_points(fleet):
-        click.echo(line)
+for command in (*COMMANDS, *WORKFLOW_COMMANDS):
+    cli.add_command(command)
 
 
 @cli.command("show")
 @FLEET
+@click.option("--command", "replayable", is_flag=True, help="Print the command that starts its server, to be pasted.")
 @click.argument("name")
-def show_command(fleet: Path | None, name: str) -> None:
+def show_command(fleet: Path | None, name: str, *, replayable: bool) -> None:
     """Show one recipe, point or job in full, with the server arguments it renders to."""
     from matrix import commands
 
-    click.echo(commands.show(fleet, name))
+    if not replayable:
+        click.echo(commands.show(fleet, name))
+        return
+    from launch.replay import replay
+    from runners.hostfacts import server_threads
+
+    for job, server in commands.servers(fleet, name):
+        click.echo(f"# {job}\n{replay(server, os.environ, server_threads())}")
 
 
-@cli.group("import")
-def import_group() -> None:
-    """Turn another project's matrix into recipes of ours; what cannot be said is listed and counted."""
-
-
-@import_group.command("inferencex")
-@click.argument("masters", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@recipe_group.command("diff")
+@FLEET
+@click.argument("revision", default="main")
 @click.option(
-    "--runners",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Their runners.yaml.",
-)
-@click.option(
-    "--flags",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=None,
-    help="JSON of their server flags.",
+    help="A folder of fleet data to compare with, instead of a revision.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="A fleet folder. What it has is used and kept; what it lacks is written.",
-)
-@click.option("--all-places", is_flag=True, help="Name every place of a finding, not the first three.")
-def import_inferencex_command(
-    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
-) -> None:
-    """Import InferenceX's master files as recipes. Images and models stay unpinned; unknown flags stay unknown."""
+def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None) -> None:
+    """Say what the data changes against a git revision: points, server starts, GPU-hours, histories that end."""
+    from launch.git import files_at
     from matrix import commands
+    from matrix.fleet import DATA
 
-    click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
-
-
-@cli.command("plan")
-@FLEET
-@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
-@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
-@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
-def plan_command(
-    fleet: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
-) -> None:
-    """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
-    from matrix import commands
-
-    click.echo(commands.make_plan(fleet, host, recipes, night, seed, out))
-
-
-@cli.command("render")
-@FLEET
-@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
-@click.option("--check", "check_only", is_flag=True, help="Write nothing; fail if a file is not as it would be.")
-def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -> None:
-    """Write the GitHub workflows of the fleet: every job in one shard, and each where it was before."""
-    from matrix import workflow_commands
-
-    click.echo(workflow_commands.render_workflows(fleet, root, check_only=check_only))
-
-
-@cli.command("select")
-@FLEET
-@PLAN
-@click.option("--jobs", default=None, help="A sweep's job ids, with spaces between them; others are not selected.")
-@click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
-@click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--hours", type=float, default=None, help="The same, as hours from now.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
-def select_command(
-    fleet: Path | None,
-    plan_path: Path,
-    jobs: str | None,
-    only: str | None,
-    not_after: str | None,
-    hours: float | None,
-    out: Path,
-) -> None:
-    """Cut a plan to what one workflow run starts; print the matrix of its jobs for GitHub."""
-    from matrix import workflow_commands as commands
-
-    click.echo(commands.select(fleet, plan_path, jobs, only, commands.closing_time(not_after, hours), out))
-
-
-@cli.command("second-wave")
-@FLEET
-@PLAN
-@click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--not-after", required=True, help="ISO time after which no point is begun.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan of the wave.")
-def second_wave_command(fleet: Path | None, plan_path: Path, artifacts: Path, not_after: str, out: Path) -> None:
-    """Choose what the infrastructure failed for one more try; print the matrix of its jobs for GitHub."""
-    from aggregate import commands
-    from matrix.workflow_commands import instant, labels_of
-
-    click.echo(commands.second_wave(plan_path, artifacts, instant(not_after), out, labels_of(fleet)))
+    with nullcontext((against, None)) if against else files_at(revision, fleet or DATA) as (before, sha):
+        click.echo(f"against {before}" if sha is None else f"against {revision} ({sha[:12]})")
+        for line in commands.diff_recipes(before, fleet):
+            click.echo(line)
 
 
 @cli.command("run")
 @PLAN
-@click.option("--job", "job_id", required=True, help="The job to run on this machine.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the artifact.")
+@click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the artifact; without --job, of one folder for each.",
+)
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-def run_command(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> None:
-    """Run one job here: start its server, measure its points, leave one artifact, clean up."""
+@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@selection
+def run_command(
+    plan_path: Path,
+    job_id: str | None,
+    out: Path,
+    attempt: int,
+    not_after: str | None,
+    selector: Selector,
+    *,
+    unpinned: bool,
+) -> None:
+    """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
     from runners import commands
 
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
+    if job_id is None:
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
+    if selector.conditions:
+        raise click.UsageError(f"--job names one job; leave out {selector}")
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
 
 
 @cli.command("merge")
@@ -234,9 +161,6 @@ def demo_command(fleet: Path | None, home: Path) -> None:
     click.echo(aggregate.show_frontiers(home))
     click.echo(aggregate.build_site(home))
     sys.exit(code)
-
-
-cli.add_command(github_group)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from matrix.blocked import why_unpinned
 from matrix.errors import FleetError, nearest
 from matrix.fleet import ID
 from matrix.limits import JOB_OUTPUT_BYTES, SHARD_JOBS
@@ -31,6 +32,15 @@ def part_of(plan: Plan, jobs: Iterable[Job]) -> Plan:
 def of_shard(plan: Plan, listed: Container[str]) -> Plan:
     """What a shard with these job ids runs of a plan."""
     return part_of(plan, (job for job in plan.jobs if listed_as(job.id, listed) is not None))
+
+
+def without_unpinned(plan: Plan) -> Plan:
+    """Jobs whose image or model could change under its name are blocked: no host would run them, and rows say why."""
+    return msgspec.structs.replace(plan, jobs=tuple(_blocked_unless_pinned(job) for job in plan.jobs))
+
+
+def _blocked_unless_pinned(job: Job) -> Job:
+    return msgspec.structs.replace(job, blocked=job.blocked or why_unpinned(job.server))
 
 
 def listed_as(job_id: str, listed: Container[str]) -> str | None:

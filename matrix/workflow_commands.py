@@ -18,7 +18,7 @@ from matrix.planfile import read_plan, write_plan
 from matrix.point import Point
 from matrix.render import SWEEP, WORKFLOWS, committed_shards, render
 from matrix.shard import pack
-from matrix.waves import as_lines, of_shard, only, outputs
+from matrix.waves import as_lines, of_shard, only, outputs, without_unpinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ def select(
 
     `listed` are a shard's ids, `names` recipes, jobs or points, each separated by spaces; null is everything.
     """
-    plan = read_plan(plan_path)
+    plan = without_unpinned(read_plan(plan_path))
     if listed is not None:
         plan = of_shard(plan, frozenset(listed.split()))
     if names is not None:

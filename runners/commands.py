@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from matrix.blocked import why_unpinned
 from matrix.errors import FleetError
 from matrix.planfile import find_job, read_plan
+from matrix.select import EVERYTHING, select
+from matrix.traits import planned_traits
 from matrix.words import Outcome
 from runners.job import CancelledError, JobOptions, run_job
 from runners.progress import Progress
@@ -22,18 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from matrix.plan import Job, Plan
+    from matrix.select import Selector
+
 ALL_OK, NOT_ALL_OK, INTERRUPTED = 0, 4, 130
 """Exit codes: 4 means the artifact is whole, and some of its points are not `ok`."""
 
 
-def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> int:
+def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None, *, unpinned: bool = False) -> int:
     """Run one job of a plan; the exit code says whether every point ended `ok`."""
     plan = read_plan(plan_path)
     job = find_job(plan, job_id)
-    if job.blocked is not None:
-        raise FleetError(f"job {job_id} is planned and must not be launched: {job.blocked}")
-    if out.exists() and any(out.iterdir()):
-        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+    if why := _why_not(job, unpinned=unpinned):
+        raise FleetError(f"job {job_id} is planned and must not be launched: {why}")
+    _require_empty(out)
     options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
     try:
         with cancelled_by_signals():
@@ -44,21 +49,60 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     return ALL_OK if set(outcomes.values()) <= {Outcome.OK} else NOT_ALL_OK
 
 
-def run_all(plan_path: Path, artifacts: Path) -> int:
-    """Run every job of a plan here, one after the other, each into its own artifact. A signal ends them all."""
+def run_all(
+    plan_path: Path,
+    artifacts: Path,
+    selector: Selector = EVERYTHING,
+    attempt: int = 1,
+    not_after: str | None = None,
+    *,
+    unpinned: bool = False,
+) -> int:
+    """Run every launchable job that holds a selected point, one after the other, each whole and into its own artifact.
+
+    A job is never cut to a selection: its other points would look lost. A signal ends them all.
+    """
     plan = read_plan(plan_path)
-    jobs = [job for job in plan.jobs if job.blocked is None]
-    progress = Progress.of(plan, tuple(job.id for job in jobs))
+    until = _instant(not_after)
+    jobs = {artifacts / f"job-{job.id}-a{attempt}": job for job in _launchable(plan, selector, unpinned=unpinned)}
+    for out in jobs:
+        _require_empty(out)
+    progress = Progress.of(plan, tuple(job.id for job in jobs.values()))
     outcomes: set[Outcome] = set()
     try:
         with cancelled_by_signals():
-            for job in jobs:
-                options = JobOptions(out=artifacts / f"job-{job.id}-a1", state=state_folder())
+            for out, job in jobs.items():
+                options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=until)
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:
         click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)
         return INTERRUPTED
     return ALL_OK if outcomes <= {Outcome.OK} else NOT_ALL_OK
+
+
+def _require_empty(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+
+
+def _why_not(job: Job, *, unpinned: bool) -> str | None:
+    """Why a job may not be launched: something of it is unknown, or not fixed and nobody said that is all right."""
+    if job.blocked is not None or unpinned:
+        return job.blocked
+    why = why_unpinned(job.server)
+    return f"{why}; `inferfleet pin` fixes it, --unpinned runs it all the same" if why else None
+
+
+def _launchable(plan: Plan, selector: Selector, *, unpinned: bool) -> list[Job]:
+    """The jobs with a selected point that may be launched; a `FleetError` where all that are meant may not."""
+    having = [(job, planned_traits(job, point)) for job in plan.jobs for point in job.points]
+    meant = {job.id for job, _ in select(selector, having, lambda pair: pair[1])}
+    jobs = [job for job in plan.jobs if job.id in meant]
+    launchable = [job for job in jobs if _why_not(job, unpinned=unpinned) is None]
+    if jobs and not launchable:
+        why = _why_not(jobs[0], unpinned=unpinned)
+        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {why}")
+    return launchable
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from matrix.errors import FleetError
 from matrix.limits import SHARD_JOBS
 from matrix.plan import LeftOut, Plan
 from matrix.shard import pack
-from matrix.waves import as_lines, listed_as, of_shard, only, outputs, part_of
+from matrix.waves import as_lines, listed_as, of_shard, only, outputs, part_of, without_unpinned
 from tests.aggregate.builders import a_plan
 
 LABELS = {"this-machine"}
@@ -50,6 +50,13 @@ def test_the_matrix_holds_ids_and_labels_of_jobs_that_may_start_and_nothing_else
     cells = [{"id": "r0.tp1", "runner": "this-machine"}, {"id": "r2.tp1", "runner": "this-machine"}]
     assert json.loads(found["matrix"]) == {"include": cells}
     assert (found["jobs"], found["sha"]) == ("2", plan.git_sha)
+
+
+def test_what_no_host_would_run_is_not_started_and_its_rows_will_say_why() -> None:
+    plan = with_job(a_plan(jobs=2), 0, server=msgspec.structs.replace(a_plan().jobs[0].server, image="vllm:latest"))
+    found = without_unpinned(plan)
+    assert [job.blocked for job in found.jobs] == ["the image vllm:latest has no digest", None]
+    assert outputs(found, LABELS)["jobs"] == "1"
 
 
 def test_an_empty_plan_starts_nothing() -> None:

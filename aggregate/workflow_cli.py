@@ -1,4 +1,4 @@
-"""`inferfleet github`: what the workflows ask of GitHub. Like the front door, it loads nothing until it is needed."""
+"""The commands of the front door that workflows are made of. Thin calls; each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,60 @@ from typing import TYPE_CHECKING
 
 import click
 
+from matrix.options import FLEET, PLAN
+
 if TYPE_CHECKING:
     from matrix.github import GitHub
 
 API = "https://api.github.com"
+
+
+@click.command("render")
+@FLEET
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
+@click.option("--check", "check_only", is_flag=True, help="Write nothing; fail if a file is not as it would be.")
+def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -> None:
+    """Write the GitHub workflows of the fleet: every job in one shard, and each where it was before."""
+    from matrix import workflow_commands
+
+    click.echo(workflow_commands.render_workflows(fleet, root, check_only=check_only))
+
+
+@click.command("select")
+@FLEET
+@PLAN
+@click.option("--jobs", default=None, help="A sweep's job ids, with spaces between them; others are not selected.")
+@click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
+@click.option("--not-after", default=None, help="ISO time after which no point is begun.")
+@click.option("--hours", type=float, default=None, help="The same, as hours from now.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
+def select_command(
+    fleet: Path | None,
+    plan_path: Path,
+    jobs: str | None,
+    only: str | None,
+    not_after: str | None,
+    hours: float | None,
+    out: Path,
+) -> None:
+    """Cut a plan to what one workflow run starts; print the matrix of its jobs for GitHub."""
+    from matrix import workflow_commands as commands
+
+    click.echo(commands.select(fleet, plan_path, jobs, only, commands.closing_time(not_after, hours), out))
+
+
+@click.command("second-wave")
+@FLEET
+@PLAN
+@click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--not-after", required=True, help="ISO time after which no point is begun.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan of the wave.")
+def second_wave_command(fleet: Path | None, plan_path: Path, artifacts: Path, not_after: str, out: Path) -> None:
+    """Choose what the infrastructure failed for one more try; print the matrix of its jobs for GitHub."""
+    from aggregate import commands
+    from matrix.workflow_commands import instant, labels_of
+
+    click.echo(commands.second_wave(plan_path, artifacts, instant(not_after), out, labels_of(fleet)))
 
 
 @click.group("github")
@@ -74,3 +124,6 @@ def admit_command(github: GitHub, pull: int, sha: str, out: Path) -> None:
     from matrix.admit import admit
 
     click.echo(admit(github, pull, sha, out))
+
+
+COMMANDS = (render_command, select_command, second_wave_command, github_group)
