@@ -117,13 +117,14 @@ def collect_command(github: GitHub, home: Path, days: int, out: Path) -> None:
 @github_group.command("admit")
 @click.option("--pull", type=click.IntRange(1), required=True, help="The pull request.")
 @click.option("--sha", required=True, help="The commit that was approved, 40 digits.")
+@click.option("--host", required=True, help="The host that will run them.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new fleet folder.")
 @click.pass_obj
-def admit_command(github: GitHub, pull: int, sha: str, out: Path) -> None:
+def admit_command(github: GitHub, pull: int, sha: str, host: str, out: Path) -> None:
     """Read a pull request's recipes at an exact commit, as data, over a copy of this checkout's fleet."""
     from matrix.admit import admit
 
-    click.echo(admit(github, pull, sha, out))
+    click.echo(admit(github, pull, sha, host, out))
 
 
 COMMANDS = (render_command, select_command, second_wave_command, github_group)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.check import check
-from matrix.errors import DataProblems, FleetError
+from matrix.errors import DataProblems, FleetError, nearest
 from matrix.fleet import DATA, load_fleet
 from matrix.waves import as_lines
 
 if TYPE_CHECKING:
+    from matrix.fleet import Fleet
     from matrix.github import ChangedFile, GitHub, Pull
 
 MAX_FILES = 50
@@ -28,8 +29,8 @@ _RECIPE = re.compile(
 _GENERATED = re.compile(r"\.github/workflows/sweep-[0-9]{2}\.yml", re.ASCII)
 
 
-def admit(github: GitHub, number: int, sha: str, out: Path) -> str:
-    """Write main's data with the pull request's recipes into `out`; step outputs naming those recipes.
+def admit(github: GitHub, number: int, sha: str, host: str, out: Path) -> str:
+    """Write main's data with the pull request's recipes into `out`; step outputs naming those that `host` can run.
 
     Raises `FleetError` when the pull request is closed, is not at `sha`, moves while it is read, or changes anything
     but recipes (and the sweeps generated from them, which are not read).
@@ -45,9 +46,19 @@ def admit(github: GitHub, number: int, sha: str, out: Path) -> str:
         raise DataProblems(problems)
     theirs = {path.resolve() for path in written}
     recipes = [name for name, document in fleet.documents.items() if Path(document.file).resolve() in theirs]
-    if not recipes:
-        raise FleetError(f"pull request {number} leaves no recipe to measure")
-    return as_lines({"recipes": " ".join(recipes)})
+    return as_lines({"recipes": " ".join(_runnable(fleet, recipes, host))})
+
+
+def _runnable(fleet: Fleet, recipes: list[str], host: str) -> list[str]:
+    """A pull request may change recipes of several GPUs; each host is asked for what is its own."""
+    if host not in fleet.hosts:
+        raise FleetError(f"there is no host {host!r}: {nearest(host, fleet.hosts)}")
+    gpu = fleet.hosts[host].gpu
+    found = [recipe for recipe in recipes if fleet.recipes[recipe].gpu == gpu]
+    if not found:
+        needed = ", ".join(sorted({fleet.recipes[recipe].gpu for recipe in recipes})) or "none: it only removes recipes"
+        raise FleetError(f"no recipe of it can run on host {host} ({gpu}); GPUs that are needed: {needed}")
+    return found
 
 
 def _unmoved(github: GitHub, number: int, sha: str) -> Pull:

@@ -60,7 +60,8 @@ def only(plan: Plan, names: Sequence[str]) -> Plan:
         raise FleetError("name at least one recipe, job or point")
     for name in names:
         if name not in known:
-            why = next((left.why for left in plan.left_out if left.id == name), nearest(name, known))
+            theirs = (left.why for left in plan.left_out if left.id == name or left.id.startswith(f"{name}."))
+            why = next(theirs, nearest(name, known))
             raise FleetError(f"the plan has no recipe, job or point {name!r}: {why}")
     asked = frozenset(names)
     jobs = [cut for job in plan.jobs if (cut := _cut(job, asked)) is not None]
