@@ -19,6 +19,7 @@ from matrix.options import FLEET, PLAN, selection
 if TYPE_CHECKING:
     from matrix.select import Selector
 
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
