@@ -135,11 +135,13 @@ def verify_command(home: Path) -> None:
 
 @cli.command("site")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
-def site_command(home: Path) -> None:
-    """Build the results page from the dataset."""
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: HOME/site.")
+@selection
+def site_command(home: Path, out: Path | None, selector: Selector) -> None:
+    """Build the results page from the dataset, or from the selected part of it."""
     from aggregate import commands
 
-    click.echo(commands.build_site(home))
+    click.echo(commands.build_site(home, selector, out))
 
 
 @cli.command("demo")
