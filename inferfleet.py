@@ -144,6 +144,45 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
     click.echo(commands.build_site(home, selector, out))
 
 
+@cli.command("bench")
+@click.argument("url")
+@click.option("--model", default=None, help="Default: the first the server lists.")
+@click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests in flight. Default: 8.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=None, help="Requests per second instead.")
+@click.option("--arrival", type=click.Choice(["poisson", "gamma", "constant"]), default="poisson", show_default=True)
+@click.option(
+    "--burstiness", type=click.FloatRange(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts."
+)
+@click.option("--max-in-flight", type=click.IntRange(1), default=256, show_default=True, help="With --rate.")
+@click.option("--isl", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens.")
+@click.option("--osl", type=click.IntRange(1), default=128, show_default=True, help="Output tokens.")
+@click.option(
+    "--ratio", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1."
+)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="At most.")
+@click.option("--requests", type=click.IntRange(1), default=None, help="End when so many have ended.")
+@click.option(
+    "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
+)
+@click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
+@click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
+@click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")
+@click.option("--keep-alive/--no-keep-alive", default=True, help="Keep connections if the server does. Default: yes.")
+@click.option("--api-key-env", default=None, help="Name of the environment variable that holds the key.")
+@click.option("--seed", default=None, help="Of prompts and arrival times. Default: a new one, so that no cache helps.")
+@click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")
+@click.option("--slo-tpot-s", type=float, default=None, help="time per output token,")
+@click.option("--slo-e2e-s", type=float, default=None, help="and end to end.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report.")
+@click.option("--vllm-json", type=click.Path(path_type=Path, dir_okay=False), help="As `vllm bench serve` writes it.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
+def bench_command(**said: object) -> None:
+    """Measure any OpenAI-compatible server: one load, one table. Ctrl-C keeps what was measured."""
+    from benchmarks.bench import command
+
+    sys.exit(command.bench(said))
+
+
 @cli.command("demo")
 @FLEET
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True)
@@ -164,6 +203,26 @@ def demo_command(fleet: Path | None, home: Path) -> None:
     click.echo(aggregate.show_frontiers(home))
     click.echo(aggregate.build_site(home))
     sys.exit(code)
+
+
+@cli.command("selftest")
+@click.option("--concurrency", type=click.IntRange(1, 16_384), default=64, show_default=True)
+@click.option("--itl-ms", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Between two tokens.")
+@click.option("--ttft-ms", type=click.FloatRange(0), default=50.0, show_default=True, help="To the first token.")
+@click.option("--isl", type=click.IntRange(1), default=128, show_default=True, help="Input tokens.")
+@click.option("--osl", type=click.IntRange(2), default=100, show_default=True, help="Output tokens.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Client processes. Default: as in a night.")
+def selftest_command(**planned: float) -> None:
+    """Say what this host's client would add to a planned load's numbers, against a server that knows the truth.
+
+    Exits 1 unless the client is fit for that load here.
+    """
+    from benchmarks import selftest
+
+    found = selftest.self_test(selftest.Planned(**planned))  # type: ignore[arg-type]
+    click.echo(selftest.report(found))
+    sys.exit(0 if found.verdict is selftest.Verdict.FIT else 1)
 
 
 def main() -> None:

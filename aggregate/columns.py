@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from aggregate.rows import Row, series_of
 from matrix.facts import TraceWorkload
-from matrix.result import Metrics, Stats
+from matrix.point import Rate
+from matrix.result import Metrics
 from matrix.words import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from matrix.words import Missing
 
 Cell = bool | int | float | str | None
-_DISTRIBUTIONS = frozenset(name for name, kind in get_type_hints(Metrics).items() if kind is Stats)
+Cells = dict[str, "Cell | Cells"]
 
 
 def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Missing) -> Row:
     """The row of a planned point of which nothing came back: everything the plan knows, and no number."""
     point, server = planned.point, job.server
     isl, osl, range_ratio = _lengths(point.workload)
-    return Row(
+    row = Row(
         run_id=plan.run_id,
         night=plan.night,
         attempt=0,
@@ -64,6 +65,7 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         detail=job.blocked or "",
         reasons=why.value,
     )
+    return _with_rate(row, point.load) if isinstance(point.load, Rate) else row
 
 
 def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, None]:
@@ -95,26 +97,58 @@ def filled(row: Row, result: PointResult, driver: str | None) -> Row:
     )
 
 
+def _with_rate(row: Row, load: Rate) -> Row:
+    """An open loop's `concurrency` is the most requests there may be in flight."""
+    return msgspec.structs.replace(
+        row, rate_per_s=load.requests_per_s, arrival=load.arrival, burstiness=load.burstiness
+    )
+
+
 def metrics_of(row: Row) -> Metrics | None:
-    """The inverse of `filled` for metrics; null unless the row has them. A partial set is a `ValidationError`."""
-    if row.duration_s is None:
-        return None
-    cells: dict[str, Cell | dict[str, Cell]] = {}
-    for name in Metrics.__struct_fields__:
-        if name in _DISTRIBUTIONS:
-            cells[name] = {statistic: getattr(row, f"{name}_{statistic}") for statistic in Stats.__struct_fields__}
+    """The inverse of `filled` for metrics; null unless the row has them. A partial set is a `ValidationError`.
+
+    A part that may be missing is null when all its columns are.
+    """
+    return None if row.duration_s is None else msgspec.convert(_gathered(row, Metrics, ""), type=Metrics)
+
+
+def _gathered(row: Row, record: type[msgspec.Struct], prefix: str) -> Cells:
+    cells: Cells = {}
+    for field in msgspec.structs.fields(record):
+        name = prefix + field.name
+        part = _part_of(field.type)
+        if part is None:
+            cells[field.name] = getattr(row, name)
         else:
-            cells[name] = getattr(row, name)
-    return msgspec.convert(cells, type=Metrics)
+            inner = _gathered(row, part, f"{name}_")
+            cells[field.name] = None if field.default is None and _is_empty(inner) else inner
+    return cells
+
+
+def _part_of(kind: object) -> type[msgspec.Struct] | None:
+    """The record a field holds (or may hold), if it holds one."""
+    kinds = (kind, *get_args(kind))
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
+
+
+def _is_empty(cells: Cells) -> bool:
+    return all(_is_empty(value) if isinstance(value, dict) else value is None for value in cells.values())
+
+
+def _flat(record: msgspec.Struct, prefix: str = "") -> dict[str, Cell]:
+    """A column is named after the path of fields that leads to it; a missing part leaves its columns out."""
+    cells: dict[str, Cell] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, msgspec.Struct):
+            cells |= _flat(value, f"{prefix}{name}_")
+        elif value is not None:
+            cells[prefix + name] = value
+    return cells
 
 
 def _measured(result: PointResult) -> dict[str, Cell]:
-    """Metric columns are named as the fields they come from, a distribution's statistics behind its name."""
-    cells: dict[str, Cell] = {}
-    if result.metrics is not None:
-        for name in result.metrics.__struct_fields__:
-            value = getattr(result.metrics, name)
-            cells |= _spread(name, value) if isinstance(value, Stats) else {name: value}
+    cells = {} if result.metrics is None else _flat(result.metrics)
     if result.client is not None:
         cells |= msgspec.structs.asdict(result.client)
     if result.energy is not None:
@@ -127,7 +161,3 @@ def _measured(result: PointResult) -> dict[str, Cell]:
         "greedy_match": quality.greedy_match,
         "quality_reason": quality.reason,
     }
-
-
-def _spread(name: str, stats: Stats) -> dict[str, Cell]:
-    return {f"{name}_{statistic}": value for statistic, value in msgspec.structs.asdict(stats).items()}

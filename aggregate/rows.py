@@ -26,7 +26,8 @@ RowOutcome = Literal["ok", "invalid", "recipe_failed", "infra_failed", "cancelle
 class Row(Fact, frozen=True, kw_only=True):
     """One planned point of one run. Every planned point gives one, also when nothing came back.
 
-    `attempt` 0: no result was found. `reasons` are words of `Reason`, `Quarantine` or `Missing`, joined by ",".
+    `attempt` 0: no result was found. An open loop's `concurrency` is the most requests in flight.
+    `reasons` are words of `Reason`, `Quarantine` or `Missing`, joined by ",".
     Of the rows of one (run_id, point_id) the one with the highest `revision` counts; `supersedes` names the
     row it replaces. Metric columns are null unless a result was published with metrics; each says its unit.
     """
@@ -65,6 +66,9 @@ class Row(Fact, frozen=True, kw_only=True):
     osl: int | None
     range_ratio: float | None
     concurrency: int
+    rate_per_s: float | None = None
+    arrival: str | None = None
+    burstiness: float | None = None
     power_cap_w: int | None
     isolation: str
     git_sha: str
@@ -120,6 +124,54 @@ class Row(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: float | None = None
     output_tok_per_s_per_gpu: float | None = None
     total_tok_per_s_per_gpu: float | None = None
+    requests_short: int | None = None
+    requests_late: int | None = None
+    ttft_s_certified_p50: float | None = None
+    ttft_s_certified_p90: float | None = None
+    ttft_s_certified_p99: float | None = None
+    tpot_s_certified_p50: float | None = None
+    tpot_s_certified_p90: float | None = None
+    tpot_s_certified_p99: float | None = None
+    e2e_s_certified_p50: float | None = None
+    e2e_s_certified_p90: float | None = None
+    e2e_s_certified_p99: float | None = None
+    ttft_s_p50_interval_low: float | None = None
+    ttft_s_p50_interval_high: float | None = None
+    tpot_s_p50_interval_low: float | None = None
+    tpot_s_p50_interval_high: float | None = None
+    e2e_s_p50_interval_low: float | None = None
+    e2e_s_p50_interval_high: float | None = None
+    ttft_from_schedule_s_mean: float | None = None
+    ttft_from_schedule_s_p50: float | None = None
+    ttft_from_schedule_s_p90: float | None = None
+    ttft_from_schedule_s_p99: float | None = None
+    ttft_from_schedule_s_max: float | None = None
+    ttft_from_schedule_s_n: int | None = None
+    e2e_from_schedule_s_mean: float | None = None
+    e2e_from_schedule_s_p50: float | None = None
+    e2e_from_schedule_s_p90: float | None = None
+    e2e_from_schedule_s_p99: float | None = None
+    e2e_from_schedule_s_max: float | None = None
+    e2e_from_schedule_s_n: int | None = None
+    steady_start_s: float | None = None
+    steady_duration_s: float | None = None
+    steady_requests: int | None = None
+    steady_ttft_s_p50: float | None = None
+    steady_ttft_s_p90: float | None = None
+    steady_ttft_trend: str | None = None
+    steady_tpot_s_p50: float | None = None
+    steady_tpot_s_p90: float | None = None
+    steady_tpot_trend: str | None = None
+    steady_interactivity_tok_per_s: float | None = None
+    steady_output_tok_per_s: float | None = None
+    steady_total_tok_per_s: float | None = None
+    steady_output_tok_per_s_per_gpu: float | None = None
+    steady_total_tok_per_s_per_gpu: float | None = None
+    steady_total_tok_per_s_interval_low: float | None = None
+    steady_total_tok_per_s_interval_high: float | None = None
+    goodput_limits: str | None = None
+    goodput_requests_per_s: float | None = None
+    goodput_share: float | None = None
     # how much of it could be the client
     kernel_stamps: bool | None = None
     stamp_delay_s_p50: float | None = None
@@ -130,6 +182,11 @@ class Row(Fact, frozen=True, kw_only=True):
     asked_concurrency: int | None = None
     achieved_concurrency: float | None = None
     clock_drift_share: float | None = None
+    asked_requests_per_s: float | None = None
+    sent_requests_per_s: float | None = None
+    schedule_lateness_s_p50: float | None = None
+    schedule_lateness_s_p99: float | None = None
+    held_requests: int | None = None
     # energy of all the server's devices over the window
     energy_j: float | None = None
     mean_power_w: float | None = None

@@ -41,7 +41,7 @@ def representatives(
     nights = frame.groupby(["series", "night"], sort=True)[list(MEDIANS)].median()
     last = nights.groupby(level="series", sort=True).tail(k)
     grouped = last.groupby(level="series", sort=True)
-    medians = grouped.median()
+    medians = grouped.median().copy()  # a block per column becomes one block: adding to a hundred would be slow
     medians["n_nights"] = grouped.size()
     requests = frame.groupby(["series", "night"], sort=True)["requests_ok"].sum()
     medians["n_requests"] = requests.loc[last.index].groupby(level="series").sum()

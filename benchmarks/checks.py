@@ -22,6 +22,7 @@ MAX_DUPLICATE_SHARE = 0.1
 MAX_CLOCK_DRIFT_SHARE = 0.01
 MAX_CPU_SHARE = 0.9
 MAX_STAMP_DELAY_S = 0.020
+MAX_LATENESS_S = 0.020
 MIN_READS_FOR_P99 = 1000  # of fewer, the p99 is little else than the worst one, and a scheduler's whim
 GAVE_UP_PER_STREAM = 3
 MIN_CONCURRENCY_SHARE = 0.9
@@ -118,7 +119,11 @@ def _client(budget: ClientBudget, *, streams_count: bool) -> Iterator[Finding]:
     late_s = budget.stamp_delay_s_p99 or 0.0
     if late_s > MAX_STAMP_DELAY_S and budget.reads >= MIN_READS_FOR_P99:
         said.append(f"p99 of {late_s * 1000:.1f} ms from the kernel to the client")
-    if streams_count and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
+    behind_s = budget.schedule_lateness_s_p99 or 0.0
+    if behind_s > MAX_LATENESS_S and budget.reads >= MIN_READS_FOR_P99:
+        said.append(f"p99 of {behind_s * 1000:.1f} ms behind its own schedule")
+    closed = streams_count and budget.asked_requests_per_s is None
+    if closed and budget.achieved_concurrency < MIN_CONCURRENCY_SHARE * budget.asked_concurrency:
         said.append(f"{budget.achieved_concurrency:.1f} requests in flight of {budget.asked_concurrency} asked")
     if said:
         yield Reason.CLIENT_SATURATED, ", ".join(said)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 SO_TIMESTAMPNS = 35  # Linux, 64-bit; also the type of the control message that carries the stamp
-READ_BYTES = 64 * 1024
+READ_BYTES = 8192
 _TIMESPEC = struct.Struct("qq")
-_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+read_timespec = _TIMESPEC.unpack
 _PROBE_S = 2.0
 
 
@@ -39,6 +42,9 @@ def _accepts(address: Address) -> bool:
     return False
 
 
+Receive = Callable[[int, int], tuple[bytes, list[tuple[int, int, bytes]], int, object]]
+
+
 class Read(NamedTuple):
     """`kernel_wall_ns` is CLOCK_REALTIME, null where the kernel gave none. Empty `data` is the end of the stream."""
 
@@ -52,12 +58,15 @@ class Connection:
     Raises ConnectionError if the network refuses at once, another OSError if this process may open no more sockets.
     """
 
-    __slots__ = ("_socket", "_unsent", "connected", "fd", "used")
+    __slots__ = ("_look", "_socket", "_unsent", "connected", "fd", "receive", "used")
 
     def __init__(self, address: Address) -> None:
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._unsent: memoryview | None = None
         self.fd = self._socket.fileno()
+        self.receive: Receive = self._socket.recvmsg
+        self._look = select.poll()
+        self._look.register(self.fd, select.POLLIN | select.POLLRDHUP)
         self.connected = False
         self.used = False
         self._socket.settimeout(0)
@@ -81,19 +90,17 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Whether the server has closed a kept connection, or sent bytes nobody asked for."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+        return bool(self._look.poll(0))
 
     def send(self, payload: bytes) -> bool:
         """Starts sending; True when all of it has left. Raises OSError if the connection is gone."""
         self.used = True
-        self._unsent = memoryview(payload)
-        return self.send_more()
+        try:
+            sent = self._socket.send(payload)
+        except BlockingIOError:
+            sent = 0
+        self._unsent = memoryview(payload)[sent:] if sent < len(payload) else None
+        return self._unsent is None
 
     def send_more(self) -> bool:
         """Sends what the socket takes; True when nothing is left. Raises OSError if the connection is gone."""
@@ -108,10 +115,10 @@ class Connection:
 
     def read(self) -> Read:
         """Raises BlockingIOError when there is nothing to read, OSError when the connection is gone."""
-        data, control, _, _ = self._socket.recvmsg(READ_BYTES, _CONTROL_BYTES)
+        data, control, _, _ = self._socket.recvmsg(READ_BYTES, CONTROL_BYTES)
         for level, kind, value in control:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack(value)
+                seconds, nanoseconds = read_timespec(value)
                 return Read(data, seconds * 1_000_000_000 + nanoseconds)
         return Read(data, None)
 

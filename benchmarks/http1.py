@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CHUNK_LINE_BYTES = 1024
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
 
 Piece = tuple[int, bytes]
 
@@ -28,23 +28,19 @@ class StreamFault(Exception):
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Status and headers; header names in lower case, the last of equal names wins."""
 
-    http11: bool
     status: int
     headers: dict[str, str]
-
-    @property
-    def keeps_alive(self) -> bool:
-        connection = self.headers.get("connection", "").lower()
-        return "close" not in connection if self.http11 else "keep-alive" in connection
+    keeps_alive: bool
+    chunked: bool
+    event_stream: bool
 
 
-def build_request(host: str, port: int, path: str, body: bytes, extra: Mapping[str, str]) -> bytes:
-    """A POST of a JSON body. `extra` header values must be free of line breaks (checked)."""
+def request_head(host: str, port: int, path: str, extra: Mapping[str, str]) -> bytes:
+    """The beginning of a POST of a JSON body, open for more headers. `extra` must be free of line breaks (checked)."""
     shown = f"[{host}]" if ":" in host else host
     headers = {
         "Host": f"{shown}:{port}",
         "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
         "Accept": "text/event-stream",
         "Accept-Encoding": "identity",
         **extra,
@@ -53,7 +49,7 @@ def build_request(host: str, port: int, path: str, body: bytes, extra: Mapping[s
         if not value.isascii() or not value.isprintable():
             raise ValueError(f"header {name} is not printable ASCII")
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
+    return f"POST {path} HTTP/1.1\r\n{lines}".encode("ascii")
 
 
 def parse_head(data: bytes) -> Head:
@@ -69,7 +65,14 @@ def parse_head(data: bytes) -> Head:
         if not colon:
             raise StreamFault(f"header line without a colon: {line[:80]!r}")
         headers[name.strip().lower()] = value.strip()
-    return Head(http11=version == "HTTP/1.1", status=int(status), headers=headers)
+    connection = headers.get("connection", "").lower()
+    return Head(
+        status=int(status),
+        headers=headers,
+        keeps_alive="close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection,
+        chunked=headers.get("transfer-encoding", "").lower() == "chunked",
+        event_stream=headers.get("content-type", "").lower().startswith("text/event-stream"),
+    )
 
 
 def _content_length(head: Head) -> int | None:
@@ -85,20 +88,22 @@ class Framing:
     """Splits one response into head and body, read by read.
 
     `pieces` are the body's bytes with the stamp of the read that brought them. `done` is true once the response
-    is complete; without a length or chunks only the end of the connection completes it (`at_eof`).
+    is complete; without a length or chunks only the end of the connection completes it (`at_eof`). It begins after
+    `head` if somebody else has read that.
     """
 
-    __slots__ = ("_buffer", "_left", "_state", "chunked", "done", "head", "pieces")
+    __slots__ = ("_buffer", "_left", "_state", "done", "head", "pieces")
 
-    def __init__(self) -> None:
+    def __init__(self, head: Head | None = None) -> None:
         self.head: Head | None = None
-        self.chunked = False
         self.done = False
         self.pieces: list[Piece] = []
         self._buffer = b""
         self._left = 0
         # a plain function, not a bound method: no reference cycle to keep bytes alive while gc is off
         self._state: _State = Framing._read_head
+        if head is not None:
+            self._begin_body(head)
 
     def feed(self, stamp_ns: int, data: bytes) -> None:
         """Raises StreamFault on bytes that are not HTTP/1."""
@@ -117,24 +122,23 @@ class Framing:
     # Each state takes what it can of `data` and returns the rest; b"" also when it must wait for more.
 
     def _read_head(self, data: bytes, _taken: list[bytes]) -> bytes:
-        end = data.find(_HEAD_END)
+        end = data.find(HEAD_END)
         if end < 0:
             if len(data) > MAX_HEAD_BYTES:
                 raise StreamFault(f"response head longer than {MAX_HEAD_BYTES} bytes")
             self._buffer = data
             return b""
         head = parse_head(data[:end])
-        rest = data[end + len(_HEAD_END) :]
+        rest = data[end + len(HEAD_END) :]
         if head.status < 200:  # 100 Continue and kin: the real head follows
             return rest
-        self.head = head
-        self._choose_body(head)
+        self._begin_body(head)
         return rest
 
-    def _choose_body(self, head: Head) -> None:
+    def _begin_body(self, head: Head) -> None:
+        self.head = head
         length = _content_length(head)
-        if head.headers.get("transfer-encoding", "").lower() == "chunked":
-            self.chunked = True
+        if head.chunked:
             self._state = Framing._read_chunk_line
         elif length is not None or head.status in {204, 304}:
             self._left = length or 0

@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from matrix.result import ClientBudget, Metrics, Stats
+from benchmarks.bootstrap import block_bootstrap, block_length, median
+from benchmarks.certainty import certified
+from benchmarks.goodput import goodput
+from benchmarks.inflight import mean_in_flight, most_in_flight
+from benchmarks.latency import chunk_gaps_s, delay_of, e2e_of, is_short, tpot_of, ttft_of
+from benchmarks.steady import steady_state
+from matrix.point import Rate
+from matrix.result import Certified, ClientBudget, Interval, Metrics, Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from benchmarks.records import RequestRecord, Window
     from matrix.point import Load
+    from matrix.search import Slo
 
+LATE_S = 0.010
+"""A request sent this much after its schedule is late: no user would have waited to send it."""
 _NS = 1e-9
 
 
-def summarize(window: Window, devices: int) -> Metrics | None:
+def summarize(window: Window, devices: int, slo: Slo | None = None) -> Metrics | None:
     """None when no request brought any output: there is nothing to measure, and zeros would look like a result."""
+    metrics = _whole_run(window, devices)
+    if metrics is None:
+        return None
+    sent = sorted(window.records, key=lambda record: record.sent_ns)
+    ok = [record for record in sent if record.error is None]
+    ttft, tpot, e2e = ([value for record in ok for value in of(record)] for of in (ttft_of, tpot_of, e2e_of))
+    streams = most_in_flight(sent)
+    open_loop = sent[0].scheduled_ns is not None
+    return msgspec.structs.replace(
+        metrics,
+        requests_short=sum(map(is_short, ok)),
+        requests_late=sum(delay_of(record) > LATE_S for record in sent) if open_loop else None,
+        ttft_s_certified=_certified(ttft),
+        tpot_s_certified=_certified(tpot),
+        e2e_s_certified=_certified(e2e),
+        ttft_s_p50_interval=_interval(ttft, streams),
+        tpot_s_p50_interval=_interval(tpot, streams),
+        e2e_s_p50_interval=_interval(e2e, streams),
+        ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if open_loop else None,
+        e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if open_loop else None,
+        steady=steady_state(window, devices),
+        goodput=goodput(sent, slo, metrics.duration_s) if slo else None,
+    )
+
+
+def _certified(values: Sequence[float]) -> Certified:
+    return Certified(p50=certified(values, 0.5), p90=certified(values, 0.9), p99=certified(values, 0.99))
+
+
+def _interval(values: Sequence[float], streams: int) -> Interval | None:
+    spread = block_bootstrap(values, median, block_length(len(values), streams))
+    return Interval(low=spread.low, high=spread.high) if spread else None
+
+
+def _from_schedule(ok: Sequence[RequestRecord], of: Callable[[RequestRecord], tuple[float, ...]]) -> Iterator[float]:
+    return (value + delay_of(record) for record in ok for value in of(record))
+
+
+def _whole_run(window: Window, devices: int) -> Metrics | None:
     ok = [record for record in window.records if record.error is None]
     if not any(record.chunks for record in ok):
         return None
@@ -34,10 +84,10 @@ def summarize(window: Window, devices: int) -> Metrics | None:
         requests_failed=len(window.records) - len(ok),
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        ttft_s=stats((record.first_ns - record.sent_ns) * _NS for record in ok if record.first_ns is not None),
+        ttft_s=stats(chain.from_iterable(map(ttft_of, ok))),
         tpot_s=tpot_s,
         icl_s=stats(chain.from_iterable(map(chunk_gaps_s, ok))),
-        e2e_s=stats((record.last_ns - record.sent_ns) * _NS for record in ok if record.last_ns is not None),
+        e2e_s=stats(chain.from_iterable(map(e2e_of, ok))),
         interactivity_tok_per_s=1 / tpot_s.p50 if tpot_s.p50 else 0.0,
         requests_per_s=len(ok) / duration_s,
         input_tok_per_s=per_s[0],
@@ -47,18 +97,6 @@ def summarize(window: Window, devices: int) -> Metrics | None:
         output_tok_per_s_per_gpu=per_s[1] / devices,
         total_tok_per_s_per_gpu=per_s[2] / devices,
     )
-
-
-def tpot_of(record: RequestRecord) -> tuple[float, ...]:
-    """Seconds per output token after the first; nothing for a request with fewer than two tokens."""
-    tokens = record.output_tokens or 0
-    if tokens < 2 or record.first_ns is None or record.last_ns is None:
-        return ()
-    return ((record.last_ns - record.first_ns) * _NS / (tokens - 1),)
-
-
-def chunk_gaps_s(record: RequestRecord) -> tuple[float, ...]:
-    return tuple((after - before) * _NS for before, after in pairwise(record.chunk_ns))
 
 
 def stats(values: Iterable[float]) -> Stats:
@@ -75,7 +113,7 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
     health = window.health
     delays = stats(delay * _NS for delay in health.stamp_delay_ns) if health.kernel_stamps else None
     duration_s = (window.end_ns - window.start_ns) * _NS
-    return ClientBudget(
+    budget = ClientBudget(
         kernel_stamps=health.kernel_stamps,
         stamp_delay_s_p50=delays.p50 if delays else None,
         stamp_delay_s_p99=delays.p99 if delays else None,
@@ -83,22 +121,36 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
         reads=health.reads,
         reads_with_several_events=health.reads_with_several_events,
         asked_concurrency=load.streams,
-        achieved_concurrency=achieved_concurrency(window.records, load.streams),
+        achieved_concurrency=achieved_concurrency(window, 1 if isinstance(load, Rate) else load.streams),
         clock_drift_share=health.wall_clock_drift_s / duration_s if duration_s else 0.0,
+    )
+    return _with_schedule(budget, window, load) if isinstance(load, Rate) else budget
+
+
+def _with_schedule(budget: ClientBudget, window: Window, load: Rate) -> ClientBudget:
+    lateness = stats(late * _NS for late in window.health.schedule_lateness_ns)
+    sent = [record.sent_ns for record in window.records]
+    over_s = (max(sent) - min(sent)) * _NS if sent else 0.0
+    return msgspec.structs.replace(
+        budget,
+        asked_requests_per_s=load.requests_per_s,
+        sent_requests_per_s=(len(sent) - 1) / over_s if over_s else 0.0,
+        schedule_lateness_s_p50=lateness.p50,
+        schedule_lateness_s_p99=lateness.p99,
+        held_requests=window.health.held_requests,
     )
 
 
-def achieved_concurrency(records: tuple[RequestRecord, ...], streams: int) -> float:
+def achieved_concurrency(window: Window, streams: int) -> float:
     """Mean requests in flight from when every stream had sent its first until the last request was sent.
 
-    The ramp and the drain are left out: they say how long a window was, not how well the client kept up.
-    With no request beyond the first of each stream, it is the number of those.
+    The ramp and the drain are left out, and the time in which a warm-up still held streams: they say how long a
+    window was, not how well the client kept up. With no request beyond the first of each stream, it is their number.
     """
-    sent = sorted(record.sent_ns for record in records)
+    sent = sorted(record.sent_ns for record in window.records)
     if len(sent) <= streams:
         return float(len(sent))
-    begin_ns, end_ns = sent[streams - 1], sent[-1]
-    if begin_ns == end_ns:
+    begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), sent[-1]
+    if begin_ns >= end_ns:
         return float(streams)
-    in_flight_ns = sum(max(0, min(r.end_ns, end_ns) - max(r.sent_ns, begin_ns)) for r in records)
-    return in_flight_ns / (end_ns - begin_ns)
+    return mean_in_flight(window.records, begin_ns, end_ns)

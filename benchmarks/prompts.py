@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 from decimal import Decimal
-from itertools import count
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,11 +14,12 @@ import numpy as np
 from benchmarks.records import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from matrix.facts import RandomWorkload
 
 Purpose = Literal["measure", "warmup"]
+_Range = tuple[int, int]
 
 
 def point_seed(night_seed: int, point_key: str, purpose: Purpose) -> str:
@@ -25,18 +27,43 @@ def point_seed(night_seed: int, point_key: str, purpose: Purpose) -> str:
     return hashlib.sha256(f"{night_seed}/{point_key}/{purpose}".encode()).hexdigest()
 
 
-def random_prompts(workload: RandomWorkload, token_range: tuple[int, int], seed: str | int) -> Iterator[Prompt]:
+@dataclass(slots=True)
+class Numbered:
+    """Endless prompts that can be had by number: worker processes share them out without talking to each other."""
+
+    at: Callable[[int], Prompt]
+    number: int = 0
+    step: int = 1
+
+    def __iter__(self) -> Numbered:
+        return self
+
+    def __next__(self) -> Prompt:
+        prompt = self.at(self.number)
+        self.number += self.step
+        return prompt
+
+    def share(self, part: int, of: int) -> Numbered:
+        """Every `of`-th of what is left, from number `part` of it on."""
+        return Numbered(self.at, self.number + part * self.step, self.step * of)
+
+
+def random_prompts(workload: RandomWorkload, token_range: tuple[int, int], seed: str | int) -> Numbered:
     """Endless. Prompt number i depends on the arguments and i alone, not on how many were drawn before it.
 
     Lengths are uniform integers on [ceil(ratio x length), length], ids uniform on the half-open `token_range`.
     """
     key = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:16])
-    first, end = token_range
-    for index in count():
-        rng = np.random.Generator(np.random.Philox(key=key, counter=index << 128))
-        isl = int(rng.integers(shortest(workload.isl, workload.ratio), workload.isl, endpoint=True))
-        osl = int(rng.integers(shortest(workload.osl, workload.ratio), workload.osl, endpoint=True))
-        yield Prompt(token_ids=tuple(rng.integers(first, end, size=isl).tolist()), output_tokens=osl)
+    isl = shortest(workload.isl, workload.ratio), workload.isl
+    osl = shortest(workload.osl, workload.ratio), workload.osl
+    return Numbered(partial(_random_prompt, key, isl, osl, token_range))
+
+
+def _random_prompt(key: int, isl: _Range, osl: _Range, token_range: _Range, number: int) -> Prompt:
+    rng = np.random.Generator(np.random.Philox(key=key, counter=number << 128))
+    length = int(rng.integers(*isl, endpoint=True))
+    output_tokens = int(rng.integers(*osl, endpoint=True))
+    return Prompt(token_ids=tuple(rng.integers(*token_range, size=length).tolist()), output_tokens=output_tokens)
 
 
 def shortest(length: int, ratio: float) -> int:

@@ -5,6 +5,8 @@ All `*_ns` stamps are CLOCK_MONOTONIC nanoseconds of this host; only their diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,10 +32,16 @@ class RequestError(StrEnum):
 
 
 class Prompt(Fact, frozen=True, kw_only=True):
-    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back."""
+    """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back.
+
+    `text` is what the ids spell, for an engine whose dialect takes no ids; `template_tokens` is what its chat template
+    adds to them.
+    """
 
     token_ids: tuple[int, ...]
     output_tokens: int
+    text: str | None = None
+    template_tokens: int = 0
 
 
 class RequestRecord(Fact, frozen=True, kw_only=True):
@@ -41,8 +49,10 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
 
     `sent_ns` is taken at `send()` on a connected socket; `first_ns`/`last_ns` are the first and last
     content-bearing chunks; `end_ns` the last byte. Token counts are the server's `usage`, null if it sent none.
-    `chunk_ns` holds every content stamp until the metrics are computed; artifacts keep it for a sample only.
+    `chunk_ns` holds every content stamp until the metrics are computed, in an `array` (8 bytes each); artifacts keep
+    it for a sample only.
     `text_digest` tells equal answers apart from different ones without keeping them.
+    `scheduled_ns` is when an open loop meant to send it, null in a closed one.
     """
 
     index: int
@@ -56,35 +66,47 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
     output_tokens: int | None = None
     chunks: int = 0
     worst_gap_ns: int = 0
-    chunk_ns: tuple[int, ...] = ()
+    chunk_ns: Sequence[int] = ()
     text_digest: str = ""
     error: RequestError | None = None
     status: int | None = None
     detail: str = ""
+    scheduled_ns: int | None = None
 
 
 class ClientHealth(Fact, frozen=True, kw_only=True):
     """What the client knows of its own lateness over one window; `matrix.result.ClientBudget` is made from it.
 
     `stamp_delay_ns` are user-minus-kernel receive stamps, one per read, thinned evenly above 2**18; empty without
-    kernel stamps.
+    kernel stamps. `cpu_s` leaves out the waiting for a schedule that spins. `schedule_lateness_ns` are sent-minus-
+    scheduled of an open loop's requests, but for the `held_requests` that were due while every stream was busy.
+    With several `workers`, counts are sums, and `cpu_s` and drift are those of the worst.
     """
 
     kernel_stamps: bool
-    stamp_delay_ns: tuple[int, ...]
+    stamp_delay_ns: Sequence[int]
     cpu_s: float
     reads: int
     reads_with_several_events: int
     wall_clock_drift_s: float
+    schedule_lateness_ns: Sequence[int] = ()
+    held_requests: int = 0
+    workers: int = 1
 
 
 class Window(Fact, frozen=True, kw_only=True):
-    """One finished load: every request that was sent, and the clock around them."""
+    """One finished load: every request that was sent, and the clock around them.
+
+    It begins when the first of them was sent. Until `warm_end_ns` requests of the warm-up were in flight beside them
+    (null without one). `abandoned` were in flight when the load was interrupted, and have no record.
+    """
 
     start_ns: int
     end_ns: int
     records: tuple[RequestRecord, ...]
     health: ClientHealth
+    warm_end_ns: int | None = None
+    abandoned: int = 0
 
 
 class Target(Fact, frozen=True, kw_only=True):
@@ -95,6 +117,7 @@ class Target(Fact, frozen=True, kw_only=True):
     model: str
     dialect: Dialect
     api_key_env: str | None = None
+    tls: bool = False
 
 
 class StopRule(Fact, frozen=True, kw_only=True):
@@ -111,6 +134,48 @@ class StopRule(Fact, frozen=True, kw_only=True):
     stall_s: float = 120.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmup:
+    """Requests before the window, on the same streams at the same load, until `requests` have ended or for `max_s`.
+
+    They leave no record. Those in flight when the window begins end beside it.
+    """
+
+    prompts: Iterator[Prompt]
+    requests: int
+    max_s: float
+    on_progress: Callable[[int, float], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """`seed` draws an open loop's schedule. `on_record` is told of each request when it has been parsed;
+    `stop_now` is asked a few times a second, and True ends the load at once, with what was measured. `workers` is how
+    many processes to spread the load over, null for as many as it plausibly needs; with several, `on_record` is told
+    of everything at the end.
+    """
+
+    warmup: Warmup | None = None
+    seed: str = ""
+    on_record: Callable[[RequestRecord], None] | None = None
+    stop_now: Callable[[], bool] | None = None
+    workers: int | None = None
+
+
+NO_OPTIONS = LoadOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadJob:
+    """All that one call of a client is asked to do."""
+
+    target: Target
+    prompts: Iterator[Prompt]
+    load: Load
+    stop: StopRule
+    options: LoadOptions
+
+
 class Client(Protocol):
     """`benchmarks.client.run_load` is the one implementation."""
 
@@ -121,6 +186,7 @@ class Client(Protocol):
         load: Load,
         stop: StopRule,
         on_progress: Callable[[int, float], None] | None = None,
+        options: LoadOptions = NO_OPTIONS,
     ) -> Window:
         """`on_progress(requests_done, elapsed_s)` is called a few times a second, outside the timed reads."""
         ...

@@ -24,41 +24,41 @@ def wall_offset_ns() -> int:
 class Stamper:
     """Turns receive stamps into monotonic ones. `refresh` a few times a second, so that a slewed clock is followed.
 
-    `delays_ns` are user-minus-kernel stamps, thinned evenly once there are MAX_DELAYS of them.
+    `fresh_delays_ns` are user-minus-kernel stamps since the last refresh, which adds them to `delays_ns`: those are
+    thinned evenly once there are MAX_DELAYS of them. `reads` is counted by whoever reads.
     """
 
-    __slots__ = ("_first_offset_ns", "_offset_ns", "_start_ns", "_stride", "_unstamped", "delays_ns", "reads")
+    __slots__ = ("_first_offset_ns", "_stride", "_unstamped", "delays_ns", "fresh_delays_ns", "offset_ns", "reads")
 
     def __init__(self) -> None:
-        self.reads = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins the account of delays and drift anew: a warm-up's is not the measurement's."""
+        self.reads = self._unstamped = 0
         self.delays_ns = array("q")
-        self._unstamped = 0
+        self.fresh_delays_ns = array("q")
         self._stride = 1
-        self._first_offset_ns = self._offset_ns = wall_offset_ns()
-        self._start_ns = time.monotonic_ns()
+        self._first_offset_ns = self.offset_ns = wall_offset_ns()
 
     def refresh(self) -> None:
-        self._offset_ns = wall_offset_ns()
+        self.offset_ns = wall_offset_ns()
+        # a delay is negative where the wall clock was stepped
+        self.delays_ns.extend(delay for delay in self.fresh_delays_ns[:: self._stride] if delay >= 0)
+        self.fresh_delays_ns = array("q")
+        while len(self.delays_ns) >= MAX_DELAYS:
+            self.delays_ns = self.delays_ns[::2]
+            self._stride *= 2
 
     def stamp(self, kernel_wall_ns: int | None) -> int:
-        """The monotonic time of a read that has just returned; user space's own where the kernel's is no use."""
+        """The monotonic time of a read that has just returned; user space's own where the kernel has none."""
         now_ns = time.monotonic_ns()
-        self.reads += 1
         if kernel_wall_ns is None:
             self._unstamped += 1
             return now_ns
-        stamp_ns = kernel_wall_ns - self._offset_ns
-        if not self._start_ns <= stamp_ns <= now_ns:  # the wall clock was stepped
-            return now_ns
-        if self.reads % self._stride == 0:
-            self._keep(now_ns - stamp_ns)
+        stamp_ns = kernel_wall_ns - self.offset_ns
+        self.fresh_delays_ns.append(now_ns - stamp_ns)
         return stamp_ns
-
-    def _keep(self, delay_ns: int) -> None:
-        self.delays_ns.append(delay_ns)
-        if len(self.delays_ns) >= MAX_DELAYS:
-            self.delays_ns = self.delays_ns[::2]
-            self._stride *= 2
 
     @property
     def kernel_stamps(self) -> bool:

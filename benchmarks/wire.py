@@ -1,4 +1,4 @@
-"""The client's connections and the bytes on them: no policy, only opening, sending, receiving and noticing the end."""
+"""The client's transport: raw non-blocking sockets, epoll, and the kernel's receive stamps."""
 
 from __future__ import annotations
 
@@ -6,41 +6,32 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.connection import Connection
-from benchmarks.http1 import StreamFault
+from benchmarks.bulk import RESPONSE_END
+from benchmarks.connection import CONTROL_BYTES, READ_BYTES, Connection, read_timespec
 from benchmarks.records import RequestError
+from benchmarks.schedule import SECOND_NS
+from benchmarks.streams import CONNECT_TIMEOUT_S, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.connection import Address
-    from benchmarks.responses import Exchange
+    from benchmarks.connection import Address, Receive
+    from benchmarks.exchange import Exchange
     from benchmarks.stamps import Stamper
+    from benchmarks.streams import Slot
 
-CONNECT_TIMEOUT_S = 10.0
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+    # how to read a stream, where to put a read's stamp and its bytes, and whose they are
+    _Plain = tuple[Receive, Callable[[int], None], Callable[[bytes], None], Slot, Exchange]
+
+STAMPING_S = 0.02
+"""The kernel takes a moment to switch receive stamps on for the first socket that asks."""
 _OPEN = select.EPOLLIN
 _OPENING = select.EPOLLIN | select.EPOLLOUT
 _POLL_S = 0.25
 
 
-class Slot:
-    """One of the closed loop's streams: a connection kept from request to request, and the request on it."""
-
-    __slots__ = ("connection", "exchange", "failures", "resume_ns")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.exchange: Exchange | None = None
-        self.failures = 0
-        self.resume_ns = 0
-
-
-class Wire:
-    """`on_end` is told of every exchange that ended, its `error` set if the transport failed it.
-
-    `moved_ns` is when a request was last sent, answered, or brought a piece of an event.
-    """
+class Wire(Streams):
+    """For each slot one TCP connection, kept from request to request where that is allowed."""
 
     def __init__(
         self,
@@ -51,14 +42,12 @@ class Wire:
         *,
         keep_alive: bool,
     ) -> None:
-        self.slots = [Slot() for _ in range(streams)]
-        self.in_flight = 0
-        self.moved_ns = 0
+        super().__init__(streams, on_end, keep_alive=keep_alive)
         self._address = address
         self._stamper = stamper
-        self._on_end = on_end
-        self._keep_alive = keep_alive
+        self._connections: list[Connection | None] = [None] * streams
         self._by_fd: dict[int, Slot] = {}
+        self._plain: dict[int, _Plain] = {}
         self._epoll = select.epoll()
 
     def close(self) -> None:
@@ -67,58 +56,63 @@ class Wire:
         self._epoll.close()
 
     def open_all(self) -> None:
-        """Opens every connection, ahead of the clock. One that fails is tried again by its first request."""
         for slot in self.slots:
             self._connect(slot)
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
-        while time.monotonic() < deadline_s and any(
-            slot.connection is not None and not slot.connection.connected for slot in self.slots
-        ):
+        while time.monotonic() < deadline_s and any(one and not one.connected for one in self._connections):
             for fd, _ in self._epoll.poll(_POLL_S):
                 slot = self._by_fd[fd]
-                if slot.connection is not None and slot.connection.connect_error():
+                connection = self._connections[slot.number]
+                if connection is not None and connection.connect_error():
                     self._disconnect(slot)
                 else:
                     self._epoll.modify(fd, _OPEN)
+        time.sleep(STAMPING_S)
 
     def poll(self, timeout_s: float) -> bool:
-        """Handles what is ready, waiting at most `timeout_s` for something to be; whether anything was."""
+        """The loop that a benchmark's client spends its time in: per read of a plain answer, two appends."""
         events = self._epoll.poll(timeout_s)
+        plain, stamper, clock_ns = self._plain, self._stamper, time.monotonic_ns
+        offset_ns, delayed = stamper.offset_ns, stamper.fresh_delays_ns.append
         for fd, mask in events:
-            slot = self._by_fd.get(fd)
-            if slot is not None and slot.connection is not None:
-                self._on_event(slot, slot.connection, mask)
+            if mask != _OPEN or fd not in plain:
+                self._on_event(fd, mask)
+                continue
+            receive, mark, keep, slot, exchange = plain[fd]
+            try:
+                data, control, _, _ = receive(READ_BYTES, CONTROL_BYTES)
+            except OSError as error:
+                self._on_read_error(slot, exchange, error)
+                continue
+            if not data:
+                self._hung_up(slot, exchange)
+                continue
+            if control:
+                seconds, nanoseconds = read_timespec(control[0][2])
+                stamp_ns = seconds * SECOND_NS + nanoseconds - offset_ns
+                delayed(clock_ns() - stamp_ns)
+                mark(stamp_ns)
+            else:
+                mark(stamper.stamp(None))
+            keep(data)
+            if data.endswith(RESPONSE_END) or not len(RESPONSE_END) <= len(data) < READ_BYTES:
+                self._may_have_ended(slot, exchange)
+        stamper.reads += len(events)
         return bool(events)
 
-    def issue(self, slot: Slot, exchange: Exchange) -> None:
-        """Sends a request, on the kept connection if the server has not closed it."""
-        slot.exchange = exchange
-        self.moved_ns = exchange.begun_ns = time.monotonic_ns()
-        self.in_flight += 1
-        connection = slot.connection
+    def _start(self, slot: Slot, exchange: Exchange) -> None:
+        connection = self._connections[slot.number]
         if connection is None or not connection.connected or connection.is_stale():
             self._reopen(slot, exchange)
         else:
             self._send(slot, exchange, connection)
 
-    def fail(self, slot: Slot, exchange: Exchange, error: RequestError, detail: str) -> None:
-        """Ends a request that went wrong, and the connection it was on."""
-        self._disconnect(slot)
-        exchange.end_ns = time.monotonic_ns()
-        exchange.error, exchange.detail = error, detail
-        self._end(slot, exchange)
-
-    def _finish(self, slot: Slot, exchange: Exchange, *, keep: bool) -> None:
-        if not (keep and self._keep_alive) or slot.connection is None or slot.connection.sending:
+    def _release(self, slot: Slot) -> None:
+        connection = self._connections[slot.number]
+        if connection is None or connection.sending:
             self._disconnect(slot)
-        exchange.end_ns = exchange.reads[-1][0]
-        self._end(slot, exchange)
-
-    def _end(self, slot: Slot, exchange: Exchange) -> None:
-        slot.exchange = None
-        self.in_flight -= 1
-        self.moved_ns = time.monotonic_ns()
-        self._on_end(slot, exchange)
+        else:
+            self._plain.pop(connection.fd, None)
 
     def _connect(self, slot: Slot) -> str:
         """Starts a fresh connection; returns why it could not, or nothing."""
@@ -127,17 +121,19 @@ class Wire:
             connection = Connection(self._address)
         except ConnectionError as error:
             return str(error)
-        slot.connection = connection
+        self._connections[slot.number] = connection
         self._by_fd[connection.fd] = slot
         self._epoll.register(connection.fd, _OPENING)
         return ""
 
     def _disconnect(self, slot: Slot) -> None:
-        if slot.connection is not None:
-            del self._by_fd[slot.connection.fd]
-            self._epoll.unregister(slot.connection.fd)
-            slot.connection.close()
-            slot.connection = None
+        connection = self._connections[slot.number]
+        if connection is not None:
+            del self._by_fd[connection.fd]
+            self._plain.pop(connection.fd, None)
+            self._epoll.unregister(connection.fd)
+            connection.close()
+            self._connections[slot.number] = None
 
     def _reopen(self, slot: Slot, exchange: Exchange) -> None:
         """Outside the request's clock: `sent_ns` is taken once the new connection stands."""
@@ -145,7 +141,11 @@ class Wire:
         if why:
             self.fail(slot, exchange, RequestError.REFUSED, why)
 
-    def _on_event(self, slot: Slot, connection: Connection, mask: int) -> None:
+    def _on_event(self, fd: int, mask: int) -> None:
+        slot = self._by_fd.get(fd)
+        connection = self._connections[slot.number] if slot else None
+        if slot is None or connection is None:  # closed earlier in this batch
+            return
         exchange = slot.exchange
         if exchange is None:  # the server closed an idle connection
             self._disconnect(slot)
@@ -185,42 +185,21 @@ class Wire:
             self.fail(slot, exchange, RequestError.RESET, str(error))
 
     def _receive(self, slot: Slot, exchange: Exchange, connection: Connection) -> None:
+        """A read of an answer that is not known to be plain."""
         try:
             data, kernel_wall_ns = connection.read()
-        except BlockingIOError:
-            return
         except OSError as error:
-            self.fail(slot, exchange, RequestError.RESET, str(error))
+            self._on_read_error(slot, exchange, error)
             return
         if not data:
-            self._at_eof(slot, exchange)
+            self._hung_up(slot, exchange)
             return
-        stamp_ns = self._stamper.stamp(kernel_wall_ns)
-        exchange.reads.append((stamp_ns, data))
-        exchange.size += len(data)
-        if b"data:" in data:  # single bytes, comments and blank lines are not progress
-            self.moved_ns = stamp_ns
-        if exchange.size > MAX_RESPONSE_BYTES:
-            self.fail(slot, exchange, RequestError.BAD_STREAM, f"more than {MAX_RESPONSE_BYTES} bytes")
-        # a chunked body ends with a blank line: only then is a closer look worth its time
-        elif not exchange.framing.chunked or len(data) < 4 or data.endswith(b"\r\n\r\n"):
-            self._look(slot, exchange, at_eof=False)
+        exchange.add(self._stamper.stamp(kernel_wall_ns), data)
+        if self._received(slot, exchange):
+            marks, parts = exchange.marks, exchange.parts
+            self._plain[connection.fd] = (connection.receive, marks.append, parts.append, slot, exchange)
+            self._may_have_ended(slot, exchange)
 
-    def _at_eof(self, slot: Slot, exchange: Exchange) -> None:
-        if exchange.reads:
-            self._look(slot, exchange, at_eof=True)
-        else:
-            self.fail(slot, exchange, RequestError.RESET, "closed without an answer")
-
-    def _look(self, slot: Slot, exchange: Exchange, *, at_eof: bool) -> None:
-        """Ends the exchange if its response is complete, or if no more of it can come (its parser says how it was)."""
-        try:
-            done = exchange.feed()
-        except StreamFault as fault:
-            self.fail(slot, exchange, RequestError.BAD_STREAM, str(fault))
-            return
-        head = exchange.framing.head
-        if done or (at_eof and head is not None):
-            self._finish(slot, exchange, keep=not at_eof and head is not None and head.keeps_alive)
-        elif at_eof:
-            self.fail(slot, exchange, RequestError.RESET, "closed inside the response head")
+    def _on_read_error(self, slot: Slot, exchange: Exchange, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):
+            self.fail(slot, exchange, RequestError.RESET, str(error))

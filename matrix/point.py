@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from matrix.canonical import plain
-from matrix.facts import Fact, RunLength, TraceWorkload, Workload
+from matrix.facts import Fact, Positive, RunLength, TraceWorkload, Workload
 from matrix.serving import Layout, Serving
 
 
@@ -18,7 +18,25 @@ class Concurrency(Fact, frozen=True, kw_only=True, tag="concurrency", tag_field=
     streams: int
 
 
-Load = Concurrency
+class Rate(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="rate", tag_field="kind"):
+    """Open loop: requests start on a schedule drawn beforehand, whatever the server does.
+
+    `burstiness` is the shape of gamma-distributed gaps: their variance is 1 / burstiness of a Poisson process'.
+    At most `streams` requests are in flight; one that is due beyond that waits, and its wait is counted.
+    """
+
+    requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    arrival: Literal["poisson", "gamma", "constant"] = "poisson"
+    burstiness: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    streams: Positive = 256
+
+    def __post_init__(self) -> None:
+        """Gamma gaps of shape 1 are Poisson: one load has one spelling, for it is part of a point's key."""
+        if (self.arrival == "gamma") == (self.burstiness == 1.0):
+            raise ValueError("burstiness is for arrival `gamma`, and there it is not 1 (that is `poisson`)")
+
+
+Load = Concurrency | Rate
 Isolation = Literal["none", "strict", "cluster"]
 
 
@@ -41,9 +59,33 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     isolation: Isolation = "none"
 
 
+def load_slug(load: Load) -> str:
+    """`c64`, `q2p5` (requests per second), `q2p5-gamma0p25`, `q8-constant-s512`: unique for a load."""
+    if isinstance(load, Concurrency):
+        return f"c{load.streams}"
+    parts = [f"q{slug_number(load.requests_per_s)}"]
+    if load.arrival == "gamma":
+        parts.append(f"gamma{slug_number(load.burstiness)}")
+    elif load.arrival == "constant":
+        parts.append("constant")
+    if load.streams != _DEFAULT_RATE.streams:
+        parts.append(f"s{load.streams}")
+    return "-".join(parts)
+
+
+def slug_number(value: float) -> str:
+    """The shortest decimal that reads back, without the dot that separates the parts of an id."""
+    return repr(value).removesuffix(".0").replace(".", "p").replace("+", "")
+
+
 def point_id(point: Point) -> str:
     """The readable name of a point, unique within a fleet; e.g. `r.tp8.1k1k.c64`."""
-    parts = [point.recipe, point.layout_name, point.workload_id, f"c{point.load.streams}"]
+    return named(point, load_slug(point.load))
+
+
+def named(point: Point, load_text: str) -> str:
+    """A point's id with its load written as `load_text`."""
+    parts = [point.recipe, point.layout_name, point.workload_id, load_text]
     if point.power_cap_w is not None:
         parts.append(f"cap{point.power_cap_w}w")
     if point.isolation != "none":
@@ -62,3 +104,6 @@ def point_key(point: Point) -> str:
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))
+
+
+_DEFAULT_RATE = Rate(requests_per_s=1.0)

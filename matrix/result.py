@@ -6,7 +6,7 @@ Definitions of the metrics are in `benchmarks/README.md`; the code that computes
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,10 +31,62 @@ class Stats(Fact, frozen=True, kw_only=True):
     n: Count
 
 
+class Certified(Fact, frozen=True, kw_only=True):
+    """Upper bounds of percentiles at 99 % confidence; null where there were too few requests to certify one."""
+
+    p50: Amount | None = None
+    p90: Amount | None = None
+    p99: Amount | None = None
+
+
+class Interval(Fact, frozen=True, kw_only=True):
+    """95 %, from within one run: it does not hold the spread between runs."""
+
+    low: Amount
+    high: Amount
+
+
+Trend = Literal["plateau", "drifting_up", "drifting_down"]
+
+
+class Steady(Fact, frozen=True, kw_only=True):
+    """The run without its beginning and its drain. `start_s` counts from the start of the whole window.
+
+    Everything is of the `requests` sent in it. Where a trend is not
+    `plateau`, its numbers depend on how long was measured.
+    """
+
+    start_s: Amount
+    duration_s: Amount
+    requests: Count
+    ttft_s_p50: Amount
+    ttft_s_p90: Amount
+    ttft_trend: Trend
+    tpot_s_p50: Amount
+    tpot_s_p90: Amount
+    tpot_trend: Trend
+    interactivity_tok_per_s: Amount
+    output_tok_per_s: Amount
+    total_tok_per_s: Amount
+    output_tok_per_s_per_gpu: Amount
+    total_tok_per_s_per_gpu: Amount
+    total_tok_per_s_interval: Interval | None = None
+
+
+class Goodput(Fact, frozen=True, kw_only=True):
+    """Requests that ended whole and within every limit, per second of the window, and their share of all sent."""
+
+    limits: Text
+    requests_per_s: Amount
+    share: Amount
+
+
 class Metrics(Fact, frozen=True, kw_only=True):
     """One measurement's numbers. Throughput counts only requests that ended well.
 
-    `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests.
+    `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests. Null below the
+    throughputs: not computed, by an older version or for want of requests. `requests_short` ended well with fewer
+    tokens than asked for; `requests_late` were sent well after their schedule, which a closed loop does not have.
     """
 
     duration_s: Amount
@@ -54,6 +106,18 @@ class Metrics(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: Amount
     output_tok_per_s_per_gpu: Amount
     total_tok_per_s_per_gpu: Amount
+    requests_short: Count | None = None
+    requests_late: Count | None = None
+    ttft_s_certified: Certified | None = None
+    tpot_s_certified: Certified | None = None
+    e2e_s_certified: Certified | None = None
+    ttft_s_p50_interval: Interval | None = None
+    tpot_s_p50_interval: Interval | None = None
+    e2e_s_p50_interval: Interval | None = None
+    ttft_from_schedule_s: Stats | None = None
+    e2e_from_schedule_s: Stats | None = None
+    steady: Steady | None = None
+    goodput: Goodput | None = None
 
 
 class ClientBudget(Fact, frozen=True, kw_only=True):
@@ -61,7 +125,9 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
 
     `stamp_delay_s_*`: from the kernel's receive stamp to user space, what a client without kernel stamps would
     have added; null without kernel stamps. `achieved_concurrency`: mean requests in flight from when
-    every stream had sent its first until the last was sent.
+    every stream had sent its first until the last was sent. In an open loop `asked_concurrency` is the most there
+    may be in flight, `schedule_lateness_s_*` is sent minus scheduled, and the `held_requests`, due while every
+    stream was busy, are not in it.
     """
 
     kernel_stamps: bool
@@ -73,6 +139,11 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     asked_concurrency: Count
     achieved_concurrency: Amount
     clock_drift_share: float
+    asked_requests_per_s: Amount | None = None
+    sent_requests_per_s: Amount | None = None
+    schedule_lateness_s_p50: Amount | None = None
+    schedule_lateness_s_p99: Amount | None = None
+    held_requests: Count | None = None
 
 
 class Energy(Fact, frozen=True, kw_only=True):

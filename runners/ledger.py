@@ -133,7 +133,9 @@ class Ledger:
 
     def _write_requests(self, point_id: str, records: Sequence[RequestRecord]) -> None:
         kept = [
-            record if record.index % CHUNK_STAMPS_EVERY == 0 else msgspec.structs.replace(record, chunk_ns=())
+            msgspec.structs.replace(
+                record, chunk_ns=tuple(record.chunk_ns) if record.index % CHUNK_STAMPS_EVERY == 0 else ()
+            )
             for record in records
         ]
         lines = b"".join(msgspec.json.encode(record) + b"\n" for record in kept)

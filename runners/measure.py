@@ -9,15 +9,16 @@ from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import point_seed, random_prompts
-from benchmarks.records import StopRule
+from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.warming import warmup_requests
 from matrix.facts import TraceWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from benchmarks.prompts import Purpose
-    from benchmarks.records import RequestRecord, Target, Window
+    from benchmarks.records import Prompt, RequestRecord, Target, Window
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
 
@@ -50,14 +51,24 @@ def measure(
     if isinstance(workload, TraceWorkload):
         raise TypeError(f"{planned.id}: traces cannot be replayed yet; the planner blocks them")
 
-    def load(purpose: Purpose, phase: str, stop: StopRule) -> Window:
-        prompts = random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
-        return run_load(target, prompts, point.load, stop, lambda done, s: on_progress(phase, done, s))
+    def prompts(purpose: Purpose) -> Iterator[Prompt]:
+        return random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
 
-    warmups = length.warmup_requests_per_stream * point.load.streams
-    load("warmup", "warm-up", StopRule(min_s=0.0, max_s=WARMUP_MAX_S, min_requests=warmups))
+    warmup = Warmup(
+        prompts=prompts("warmup"),
+        requests=warmup_requests(point.load, length.warmup_requests_per_stream),
+        max_s=WARMUP_MAX_S,
+        on_progress=lambda done, s: on_progress("warm-up", done, s),
+    )
     stop = StopRule(min_s=length.min_s, max_s=length.max_s, min_requests=length.min_requests)
-    window = load("measure", "measure", stop)
+    window = run_load(
+        target,
+        prompts("measure"),
+        point.load,
+        stop,
+        lambda done, s: on_progress("measure", done, s),
+        LoadOptions(warmup=warmup, seed=point_seed(night_seed, planned.key, "measure")),
+    )
     metrics = summarize(window, server.devices)
     budget = client_budget(window, point.load)
     reasons, detail = judge(window, metrics, budget)

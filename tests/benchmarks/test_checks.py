@@ -143,6 +143,17 @@ def test_a_client_that_did_not_keep_up_says_so(changes: dict[str, float]) -> Non
 
 
 @pytest.mark.fault(25)
+def test_an_open_loop_is_judged_by_its_schedule_not_by_its_streams() -> None:
+    """Few streams in flight are what a fast server leaves of a rate; being behind one's own schedule is not."""
+    rate = msgspec.structs.replace(
+        BUDGET, asked_requests_per_s=5.0, achieved_concurrency=0.5, schedule_lateness_s_p99=0.001
+    )
+    assert judged(10, budget=rate)[0] == ()
+    late = msgspec.structs.replace(rate, schedule_lateness_s_p99=0.021, reads=1000)
+    assert judged(10, budget=late)[0] == (Reason.CLIENT_SATURATED,)
+
+
+@pytest.mark.fault(25)
 def test_streams_left_empty_by_a_failing_server_are_not_the_clients_doing() -> None:
     budget = msgspec.structs.replace(BUDGET, achieved_concurrency=1.0)
     assert judged(10, 5, budget, error=RequestError.RESET)[0] == (Reason.REQUEST_ERRORS,)

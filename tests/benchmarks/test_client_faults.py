@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from benchmarks import client, wire
+from benchmarks import streams, wire
 from benchmarks.records import RequestError, Target
 from matrix.dialect import Dialect
 from matrix.words import Reason
@@ -107,7 +107,7 @@ def test_a_request_has_a_longest_time_even_while_events_come() -> None:
 
 @pytest.mark.fault(17)
 def test_an_endless_response_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MAX_RESPONSE_BYTES", 100_000)
+    monkeypatch.setattr(streams, "MAX_RESPONSE_BYTES", 100_000)
     window = loaded("long_line")
     assert errors(window) == {RequestError.BAD_STREAM}
     assert "more than 100000 bytes" in window.records[0].detail
@@ -115,8 +115,8 @@ def test_an_endless_response_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.fault(11)
 def test_a_host_that_never_answers_a_connect_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "CONNECT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.3)
+    for module in (streams, wire):
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as crowd:
         port = listener.getsockname()[1]
         for _ in range(4):  # fill the queue of a server that accepts nobody

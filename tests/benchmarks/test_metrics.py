@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from benchmarks.metrics import achieved_concurrency, client_budget, stats, summarize
 from benchmarks.records import ClientHealth, RequestError, RequestRecord, Window
-from matrix.point import Concurrency
+from matrix.point import Concurrency, Rate
+from matrix.search import Slo
+from tests.benchmarks.windows import request, window_of
 
 HEALTH = ClientHealth(
     kernel_stamps=True, stamp_delay_ns=(), cpu_s=0.0, reads=0, reads_with_several_events=0, wall_clock_drift_s=0.0
@@ -108,6 +110,57 @@ def test_a_window_without_output_has_no_metrics() -> None:
     assert summarize(window(record(0, 1, (), 0)), devices=1) is None
 
 
+def test_short_and_late_requests_are_counted_and_percentiles_say_whether_they_are_sure() -> None:
+    closed = summarize(window_of(*(request(place, 0.2 * place) for place in range(12))), 1)
+    assert closed is not None
+    assert (closed.requests_short, closed.requests_late) == (0, None)
+    assert closed.ttft_s_certified is not None
+    assert closed.ttft_s_certified.p50 == pytest.approx(0.1)
+    assert closed.ttft_s_certified.p99 is None
+    assert closed.ttft_from_schedule_s is None
+    late = [request(place, 0.2 * place, scheduled_s=0.2 * place - 0.05 * (place % 2)) for place in range(12)]
+    short = request(12, 2.4, tokens=3, asked=11, scheduled_s=2.4)
+    opened = summarize(window_of(*late, short), 1)
+    assert opened is not None
+    assert (opened.requests_short, opened.requests_late) == (1, 6)
+    assert opened.ttft_from_schedule_s is not None
+    assert opened.ttft_from_schedule_s.max == pytest.approx(0.15)
+    assert opened.e2e_from_schedule_s is not None
+    assert opened.e2e_from_schedule_s.max == pytest.approx(0.25)
+
+
+def test_goodput_is_there_when_an_slo_is_given() -> None:
+    metrics = summarize(window_of(*(request(place, 0.2 * place) for place in range(5))), 1, Slo(ttft_s=0.5))
+    assert metrics is not None
+    assert metrics.goodput is not None
+    assert metrics.goodput.requests_per_s == pytest.approx(metrics.requests_per_s)
+
+
+def test_the_budget_of_a_rate_says_how_well_the_schedule_was_kept() -> None:
+    health = ClientHealth(
+        kernel_stamps=True,
+        stamp_delay_ns=(),
+        cpu_s=0.1,
+        reads=9,
+        reads_with_several_events=0,
+        wall_clock_drift_s=0.0,
+        schedule_lateness_ns=(1_000_000, 3_000_000),
+        held_requests=4,
+    )
+    records = [request(place, 0.5 * place, scheduled_s=0.5 * place) for place in range(6)]
+    budget = client_budget(window_of(*records, health=health), Rate(requests_per_s=2.5, streams=8))
+    assert budget.schedule_lateness_s_p50 == pytest.approx(0.002)
+    assert (budget.asked_requests_per_s, budget.held_requests) == (2.5, 4)
+    assert budget.sent_requests_per_s == pytest.approx(2.0)
+    assert budget.achieved_concurrency == pytest.approx(0.2 / 0.5)
+
+
+def test_concurrency_is_not_counted_while_a_warm_up_holds_streams() -> None:
+    """Two streams, one of them held by the warm-up until 0.4 s."""
+    records = [request(place, 0.2 * place) for place in range(10)] + [request(10 + n, 0.4 + 0.2 * n) for n in range(8)]
+    assert achieved_concurrency(window_of(*records, warm_end_s=0.4), 2) == pytest.approx(2)
+
+
 def test_an_empty_distribution_says_so() -> None:
     empty = stats(())
     assert (empty.n, empty.p50, empty.max) == (0, 0, 0)
@@ -117,18 +170,18 @@ def test_concurrency_is_measured_between_ramp_and_drain() -> None:
     """Two streams of back-to-back 10 ns requests; the drain (the last request, alone for 1000 ns) does not count."""
     records = [record(index, index // 2 * 10, (index // 2 * 10 + 10,), 1) for index in range(8)]
     records.append(record(8, 40, (1000,), 1))
-    assert achieved_concurrency(tuple(records), 2) == pytest.approx(2)
+    assert achieved_concurrency(window(*records), 2) == pytest.approx(2)
 
 
 def test_gaps_between_requests_lower_the_concurrency() -> None:
     records = tuple(record(index, index * 20, (index * 20 + 10,), 1) for index in range(11))
-    assert achieved_concurrency(records, 1) == pytest.approx(0.5)
+    assert achieved_concurrency(window(*records), 1) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("requests", [1, 4])
 def test_a_window_of_first_requests_only_counts_those(requests: int) -> None:
     records = tuple(record(index, index, (1000,), 1) for index in range(requests))
-    assert achieved_concurrency(records, 4) == requests
+    assert achieved_concurrency(window(*records), 4) == requests
 
 
 def test_the_budget_is_null_where_there_were_no_kernel_stamps() -> None:

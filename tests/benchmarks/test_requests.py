@@ -5,8 +5,9 @@ from itertools import repeat
 
 import pytest
 
+from benchmarks import requests
 from benchmarks.records import Prompt, Target
-from benchmarks.requests import TEMPERATURE, RequestQueue, body_of
+from benchmarks.requests import TEMPERATURE, Form, Part, RequestQueue
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
 
@@ -18,7 +19,7 @@ def target(dialect: Dialect | None = None, api_key_env: str | None = None) -> Ta
 
 
 def test_a_body_says_what_is_asked_and_nothing_else() -> None:
-    assert json.loads(body_of(target(Dialect(usage_needs_stream_options=False)), PROMPT)) == {
+    assert json.loads(Form(target(Dialect(usage_needs_stream_options=False))).body(PROMPT)) == {
         "model": "m",
         "prompt": [7, 8, 9],
         "max_tokens": 4,
@@ -29,7 +30,7 @@ def test_a_body_says_what_is_asked_and_nothing_else() -> None:
 
 def test_the_dialect_adds_its_own_fields() -> None:
     dialect = Dialect(exact_length={"ignore_eos": True}, no_cache={"cache_prompt": False})
-    body = json.loads(body_of(target(dialect), PROMPT))
+    body = json.loads(Form(target(dialect)).body(PROMPT))
     assert (body["ignore_eos"], body["cache_prompt"]) == (True, False)
     assert body["stream_options"] == {"include_usage": True}
 
@@ -37,7 +38,41 @@ def test_the_dialect_adds_its_own_fields() -> None:
 @pytest.mark.parametrize("dialect", [Dialect(prompt_token_ids=False), Dialect(path="/v1/chat/completions")])
 def test_an_engine_that_needs_text_is_refused_with_a_remedy(dialect: Dialect) -> None:
     with pytest.raises(FleetError, match="needs text prompts"):
-        RequestQueue(target(dialect), repeat(PROMPT), 1)
+        RequestQueue(target(dialect), repeat(PROMPT), 1).make_one()
+
+
+def test_text_goes_where_ids_are_not_taken() -> None:
+    prompt = Prompt(token_ids=(7, 8), output_tokens=4, text='say "é"', template_tokens=3)
+    assert json.loads(Form(target(Dialect(prompt_token_ids=False))).body(prompt))["prompt"] == 'say "é"'
+    chat = target(Dialect(path="/v1/chat/completions"))
+    body = json.loads(Form(chat).body(prompt))
+    assert body["messages"] == [{"role": "user", "content": 'say "é"'}]
+    assert "prompt" not in body
+    assert RequestQueue(chat, repeat(prompt), 1).take().asked_input_tokens == 2 + 3
+
+
+def test_the_length_of_a_body_is_stated() -> None:
+    head, _, body = Form(target()).payload(PROMPT, "7").partition(b"\r\n\r\n")
+    assert head.endswith(b"X-Request-Id: 7\r\nContent-Length: %d" % len(body))
+    assert head.count(b"Content-Length") == 1
+
+
+def test_a_worker_numbers_its_share() -> None:
+    queue = RequestQueue(target(), repeat(PROMPT), 3, Part(2, 5))
+    assert [queue.take().index for _ in range(3)] == [2, 7, 12]
+
+
+def test_no_more_is_made_ahead_than_fits_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_AHEAD_BYTES", 1000)
+    queue = RequestQueue(target(), repeat(PROMPT), 1000)
+    while not queue.full():
+        queue.make_one()
+    made = 0
+    while queue.full():
+        queue.take()
+        made += 1
+    assert made == 1
+    assert len(queue.take().payload) < 1000
 
 
 def test_requests_are_numbered_and_made_ahead() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import sys
 import time
 from dataclasses import asdict, replace
 
 from tests.fake_server.faults import FAULTS, Fault
 from tests.fake_server.options import Options, from_argv
-from tests.fake_server.reply import Reply, Stamps, read_ask
+from tests.fake_server.reply import Reply, Stamps, read_ask, tokens_of
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
 
@@ -28,23 +29,30 @@ class FakeServer:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, (lambda: None) if self.fault.ignores_sigterm else stop.set)
-        self.listener = await asyncio.start_server(self.connection, self.options.host, self.options.port, backlog=4096)
+        tls = None
+        if self.options.certificate:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self.options.certificate)
+        self.listener = await asyncio.start_server(
+            self.connection, self.options.host, self.options.port, backlog=4096, ssl=tls
+        )
         port = self.listener.sockets[0].getsockname()[1]
         print(json.dumps({"host": self.options.host, "port": port}), flush=True)
         await stop.wait()
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        idle_s = None
+        nth = 0
         try:
-            while await self.request(reader, writer, idle_s):
-                idle_s = self.fault.idle_close_s
+            while await self.request(reader, writer, nth):
+                nth += 1
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
             pass  # the client went away or was idle for too long, or the server is stopping
         finally:
             writer.close()
 
-    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_s: float | None) -> bool:
-        """Answers one request; whether the connection is kept."""
+    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nth: int) -> bool:
+        """Answers the nth request of a connection (from 0); whether the connection is kept."""
+        idle_s = self.fault.idle_close_s if nth else None
         head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), idle_s)).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -53,17 +61,23 @@ class FakeServer:
         stamps = Stamps(len(self.stamps), headers.get("x-request-id", ""), received_ns)
         if method == "POST" and path in COMPLETIONS:
             self.stamps.append(stamps)
-            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps)
+            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps, nth)
             await self.complete(reply)
         else:
             reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)
-            self.inspect(reply, path)
+            if path == "/tokenize":
+                self.tokenize(reply, body)
+            else:
+                self.inspect(reply, path)
         await writer.drain()
         return reply.keep and "close" not in headers.get("connection", "")
 
     async def complete(self, reply: Reply) -> None:
         if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:
             self.listener.close()
+        if self.options.refuses in reply.ask.refused:
+            reply.whole(400, "application/json", json.dumps({"error": f"{self.options.refuses} not known"}).encode())
+            return
         self.tokens[0] += reply.ask.prompt_tokens
         self.tokens[1] += reply.ask.max_tokens
         if reply.ask.stream:
@@ -77,6 +91,14 @@ class FakeServer:
             else:
                 reply.whole(200, "application/json", json.dumps(body | {"usage": reply.ask.usage}).encode())
         reply.stamps.ended_ns = time.monotonic_ns()
+
+    def tokenize(self, reply: Reply, body: bytes) -> None:
+        name = {"vllm": "prompt", "llamacpp": "content"}.get(self.options.tokenizer)
+        said = json.loads(body)
+        if name is None or name not in said:
+            reply.whole(404 if name is None else 400, "application/json", b'{"error": "no such thing"}')
+        else:
+            reply.whole(200, "application/json", json.dumps({"tokens": tokens_of(said[name])}).encode())
 
     def inspect(self, reply: Reply, path: str) -> None:
         """Everything that is not a completion."""

@@ -193,6 +193,14 @@ async def close_each(reply: Reply) -> None:
     await answer_well(reply)
 
 
+async def drop_kept(reply: Reply) -> None:
+    """Says nothing of it, and closes a kept connection when its fourth request has arrived."""
+    if reply.nth == 3:
+        reply.cut()
+    else:
+        await answer_well(reply)
+
+
 FAULTS: dict[str, Fault] = {
     "ok": Fault(),
     "never_listen": Fault(start=never_listen),
@@ -231,5 +239,6 @@ FAULTS: dict[str, Fault] = {
     "zero_output": Fault(asked=lambda ask: replace(ask, max_tokens=0)),
     "duplicate_answers": Fault(asked=lambda ask: replace(ask, word="same")),
     "connection_close": Fault(answer=close_each),
+    "drops_kept": Fault(answer=drop_kept),
     "keepalive_close": Fault(idle_close_s=0.02),
 }

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MODEL = "fake-model"
+TOKENIZERS = ("none", "vllm", "llamacpp")
+REFUSALS = ("nothing", "ids", "extras")
 USAGE_STYLES = ("separate", "last", "every", "none")
 
 
@@ -17,6 +19,9 @@ USAGE_STYLES = ("separate", "last", "every", "none")
 class Options:
     """`usage`: in a last event with empty choices (`separate`), in the last event that has choices (`last`), in
     `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
+    `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
+    `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
+    server speaks TLS.
     """
 
     scenario: str = "ok"
@@ -27,15 +32,18 @@ class Options:
     itl_ms: float = 0.0
     tokens_per_chunk: int = 1
     usage: str = "separate"
+    tokenizer: str = "none"
+    refuses: str = "nothing"
     after: int = 2
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1
+    certificate: str = ""
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.fake_server")
-    choices = {"scenario": sorted(scenarios), "usage": USAGE_STYLES}
+    choices = {"scenario": sorted(scenarios), "usage": USAGE_STYLES, "tokenizer": TOKENIZERS, "refuses": REFUSALS}
     for field in fields(Options):
         assert field.default is not MISSING
         flag = "--" + field.name.replace("_", "-")

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from tests.fake_server.options import Options
 
 DONE = b"data: [DONE]\n\n"
-REASONS = {200: "OK", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Unavailable"}
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Unavailable",
+}
 
 
 @dataclass(slots=True)
@@ -38,6 +45,7 @@ class Ask:
     prompt_tokens: int
     max_tokens: int
     word: str
+    refused: tuple[str, ...] = ()
     said_tokens: int | None = None
 
     @property
@@ -56,8 +64,20 @@ def read_ask(path: str, body: bytes) -> Ask:
         stream=bool(request.get("stream", False)),
         prompt_tokens=len(prompt) if isinstance(prompt, list) else len(prompt.split()),
         max_tokens=request["max_tokens"],
+        refused=_refusable(request, prompt),
         word=sha256(json.dumps(prompt).encode()).hexdigest()[:6],
     )
+
+
+def _refusable(request: dict[str, Any], prompt: object) -> tuple[str, ...]:
+    extras = "ignore_eos" in request or "stream_options" in request
+    return (*(["ids"] if isinstance(prompt, list) else []), *(["extras"] if extras else []))
+
+
+def tokens_of(text: str) -> list[int]:
+    """One token a word of up to eight letters, two above; by the word, so that equal words are equal ids."""
+    words = text.split()
+    return [int(sha256(part.encode()).hexdigest()[:4], 16) for word in words for part in (word[:8], word[8:]) if part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +96,12 @@ def sse(value: object) -> bytes:
 class Reply:
     """Sends are stamped and then written at once; deadlines are absolute, so that pacing does not drift."""
 
-    def __init__(self, writer: asyncio.StreamWriter, options: Options, ask: Ask, stamps: Stamps) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, options: Options, ask: Ask, stamps: Stamps, nth: int = 0) -> None:
         self.writer = writer
         self.options = options
         self.ask = ask
         self.stamps = stamps
+        self.nth = nth
         self.keep = True
 
     def events(self) -> list[Event]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from matrix.facts import RandomWorkload, RunLength, TraceWorkload, Workload
-from matrix.point import Concurrency, Point
+from matrix.point import Concurrency, Load, Point, Rate
 from matrix.serving import KvOffload, Layout, Pool, Router, Serving, Speculation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZES = (1, 1, 2, 4, 8)
+ARRIVALS: tuple[Literal["poisson", "constant"], ...] = ("poisson", "constant")
 FULL = Point(
     recipe="r",
     layout_name="l",
@@ -62,10 +63,19 @@ def _drawn(rng: random.Random) -> Point:
         serving=_serving(rng) if rng.random() < 0.5 else Serving(),
         workload_id=rng.choice("wv"),
         workload=_workload(rng),
-        load=Concurrency(streams=rng.choice((1, 2, 4, 8, 16, 32, 64))),
+        load=_load(rng),
         power_cap_w=rng.choice((None, None, 300, 400)),
         isolation=rng.choice(("none", "strict", "cluster")),
     )
+
+
+def _load(rng: random.Random) -> Load:
+    if rng.random() < 0.7:
+        return Concurrency(streams=rng.choice((1, 2, 4, 8, 16, 32, 64)))
+    rate, streams = rng.choice(SIZES), rng.choice((8, 256))
+    if rng.random() < 0.3:
+        return Rate(requests_per_s=rate, arrival="gamma", burstiness=rng.choice((0.5, 2.0)), streams=streams)
+    return Rate(requests_per_s=rate, arrival=rng.choice(ARRIVALS), streams=streams)
 
 
 def unlabelled(point: Point) -> Point:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.facts import RandomWorkload, RunLength, TraceWorkload
-from matrix.point import Concurrency, Point, point_id, point_key
+from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
 from tests.matrix.random_points import FULL, random_points, unlabelled
 
@@ -21,6 +22,13 @@ POINT = Point(
     workload_id="1k1k",
     workload=RandomWorkload(name="1k in, 1k out", isl=1024, osl=1024),
     load=Concurrency(streams=64),
+)
+
+loads = st.builds(Concurrency, streams=st.integers(1, 4)) | st.builds(
+    Rate,
+    requests_per_s=st.sampled_from([0.25, 1.0, 1.5, 15.0, 1e-5, 1e6]),
+    arrival=st.sampled_from(["poisson", "constant"]),
+    streams=st.sampled_from([1, 256]),
 )
 
 
@@ -80,3 +88,33 @@ def one_field_changed(record: Any) -> Iterator[Any]:
             yield msgspec.structs.replace(record, **{field.name: field.default})
         elif field.name != "to":  # one value only
             yield msgspec.structs.replace(record, **{field.name: OTHER[type(value)]})
+
+
+@given(loads, loads)
+def test_equal_names_are_equal_loads(one: Load, other: Load) -> None:
+    assert (load_slug(one) == load_slug(other)) == (one == other)
+
+
+@given(loads)
+def test_a_load_reads_back_from_json(load: Load) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(load), type=Load) == load
+
+
+@pytest.mark.parametrize(
+    ("load", "slug"),
+    [
+        (Rate(requests_per_s=4.0), "q4"),
+        (Rate(requests_per_s=2.5, arrival="constant", streams=512), "q2p5-constant-s512"),
+        (Rate(requests_per_s=0.1, arrival="gamma", burstiness=0.25), "q0p1-gamma0p25"),
+    ],
+)
+def test_the_id_of_a_rate_says_how_requests_arrive(load: Rate, slug: str) -> None:
+    assert point_id(msgspec.structs.replace(POINT, load=load)) == f"r.tp8.1k1k.{slug}"
+
+
+def test_one_way_of_arriving_has_one_spelling() -> None:
+    with pytest.raises(ValueError, match="burstiness"):
+        Rate(requests_per_s=1.0, arrival="gamma")
+    with pytest.raises(msgspec.ValidationError, match="burstiness"):
+        msgspec.json.decode(b'{"kind": "rate", "requests_per_s": 1.0, "burstiness": 2.0}', type=Load)
+    assert len(msgspec.json.encode(Rate(requests_per_s=1.0))) == len(b'{"kind":"rate","requests_per_s":1.0}')

@@ -1,0 +1,112 @@
+"""The command line's words, and what they mean."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from benchmarks.bench.options import BenchOptions, Outputs
+from matrix.errors import FleetError
+from matrix.facts import Fact, RandomWorkload
+from matrix.point import Concurrency, Rate
+from matrix.search import Slo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matrix.point import Load
+
+DEFAULT_CONCURRENCY = 8
+
+
+class Flags(Fact, frozen=True, kw_only=True):
+    """One field per option of `inferfleet bench`, as click gives it."""
+
+    url: str
+    model: str | None
+    concurrency: int | None
+    rate: float | None
+    arrival: Literal["poisson", "gamma", "constant"]
+    burstiness: float
+    max_in_flight: int
+    isl: int
+    osl: int
+    ratio: float
+    seconds: float
+    requests: int | None
+    warmup: int
+    token_ids: str | None
+    text: bool
+    chat: bool
+    keep_alive: bool
+    api_key_env: str | None
+    seed: str | None
+    slo_ttft_s: float | None
+    slo_tpot_s: float | None
+    slo_e2e_s: float | None
+    json_path: Path | None
+    vllm_json: Path | None
+    plot: Path | None
+
+
+def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
+    """Raises FleetError for flags that contradict one another."""
+    flags = msgspec.convert(said, type=Flags)
+    options = BenchOptions(
+        url=flags.url,
+        load=_load(flags),
+        workload=RandomWorkload(name="bench", isl=flags.isl, osl=flags.osl, ratio=flags.ratio),
+        seconds=flags.seconds,
+        requests=flags.requests,
+        warmup_requests_per_stream=flags.warmup,
+        model=flags.model,
+        token_ids=_token_ids(flags),
+        text=flags.text,
+        chat=flags.chat,
+        keep_alive=flags.keep_alive,
+        seed=flags.seed or secrets.token_hex(4),
+        api_key_env=flags.api_key_env,
+        slo=_slo(flags),
+    )
+    return options, Outputs(json=flags.json_path, vllm_json=flags.vllm_json, plot=flags.plot)
+
+
+def _load(flags: Flags) -> Load:
+    if flags.rate is None:
+        if flags.arrival != "poisson" or flags.burstiness != 1.0:
+            raise FleetError("--arrival and --burstiness go with --rate: a fixed concurrency has no arrivals")
+        return Concurrency(streams=flags.concurrency or DEFAULT_CONCURRENCY)
+    if flags.concurrency is not None:
+        raise FleetError("--concurrency and --rate are two kinds of load: give one (--max-in-flight bounds a rate)")
+    try:
+        return Rate(
+            requests_per_s=flags.rate,
+            arrival=flags.arrival,
+            burstiness=flags.burstiness,
+            streams=flags.max_in_flight,
+        )
+    except ValueError as error:
+        raise FleetError(str(error)) from None
+
+
+def _token_ids(flags: Flags) -> tuple[int, int] | None:
+    if flags.token_ids is None:
+        return None
+    if flags.text or flags.chat:
+        raise FleetError("--token-ids makes prompts of ids; --text and --chat want text")
+    low, colon, high = flags.token_ids.partition(":")
+    if not (colon and low.isdecimal() and high.isdecimal() and int(low) < int(high)):
+        raise FleetError(f"--token-ids {flags.token_ids}: write LOW:HIGH, as 1000:30000 (HIGH itself is not used)")
+    return int(low), int(high)
+
+
+def _slo(flags: Flags) -> Slo | None:
+    limits = (flags.slo_ttft_s, flags.slo_tpot_s, flags.slo_e2e_s)
+    if all(limit is None for limit in limits):
+        return None
+    if any(limit is not None and limit <= 0 for limit in limits):
+        raise FleetError("a limit of an SLO is more than 0 s")
+    return Slo(ttft_s=flags.slo_ttft_s, tpot_s=flags.slo_tpot_s, e2e_s=flags.slo_e2e_s)

@@ -1,0 +1,70 @@
+"""What a person asks of `inferfleet bench`, and what it reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from matrix.facts import Fact, RandomWorkload
+from matrix.point import Load
+from matrix.result import ClientBudget, Metrics
+from matrix.search import Slo
+from matrix.words import Reason
+
+REPORT_SCHEMA = 1
+
+
+class Outputs(Fact, frozen=True, kw_only=True):
+    """Files to write; null for none."""
+
+    json: Path | None = None
+    vllm_json: Path | None = None
+    plot: Path | None = None
+
+
+class BenchOptions(Fact, frozen=True, kw_only=True):
+    """It ends after `seconds` or when `requests` have ended, whichever is first.
+
+    `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
+    that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
+    """
+
+    url: str
+    load: Load
+    workload: RandomWorkload
+    seconds: float
+    requests: int | None = None
+    warmup_requests_per_stream: int = 1
+    model: str | None = None
+    token_ids: tuple[int, int] | None = None
+    text: bool = False
+    chat: bool = False
+    keep_alive: bool = True
+    seed: str
+    api_key_env: str | None = None
+    slo: Slo | None = None
+
+
+class BenchReport(Fact, frozen=True, kw_only=True):
+    """`metrics` null: no request brought output. `reasons` say why the numbers should not be believed.
+
+    `abandoned` requests were in flight when it was interrupted; they are in no number. `notes` say what the server
+    could not be asked.
+    """
+
+    schema_version: int = REPORT_SCHEMA
+    tool: str
+    url: str
+    model: str
+    started_at: datetime
+    load: Load
+    workload: RandomWorkload
+    seed: str
+    metrics: Metrics | None
+    client: ClientBudget
+    errors: dict[str, int]
+    reasons: tuple[Reason, ...]
+    detail: str
+    interrupted: bool
+    abandoned: int
+    notes: tuple[str, ...]

@@ -1,0 +1,142 @@
+"""The table at the end: every number with how sure it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from benchmarks.certainty import floor_of
+from matrix.point import Rate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmarks.bench.options import BenchReport
+    from matrix.result import ClientBudget, Interval, Metrics, Stats
+
+
+def print_summary(console: Console, report: BenchReport) -> None:
+    """Latencies, throughput, what went wrong, and what the client may have added."""
+    console.print(f"{report.model} at {report.url}: {load_text(report)}", highlight=False, markup=False, soft_wrap=True)
+    if report.metrics is None:
+        console.print("no request brought any output", style="bold red")
+    else:
+        console.print(_latencies(report.metrics))
+        for line in [_certified(report.metrics), *_throughput(report.metrics)]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in [*_requests(report), *_client(report.client), *report.notes]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if report.reasons:
+        doubt = f"do not believe these numbers: {', '.join(report.reasons)}: {report.detail}"
+        console.print(doubt, style="bold red", markup=False, soft_wrap=True)
+
+
+def load_text(report: BenchReport) -> str:
+    """`concurrency 8, 512 tokens in, 128 out`."""
+    load, workload = report.load, report.workload
+    if isinstance(load, Rate):
+        shape = f" (burstiness {load.burstiness:g})" if load.arrival == "gamma" else ""
+        asked = f"{load.requests_per_s:g} requests/s, {load.arrival}{shape}, at most {load.streams} in flight"
+    else:
+        asked = f"concurrency {load.streams}"
+    least = "" if workload.ratio == 1 else f" (from {workload.ratio:.0%} of that)"
+    return f"{asked}, {workload.isl} tokens in and {workload.osl} out{least}"
+
+
+def _latencies(metrics: Metrics) -> Table:
+    """At most 80 columns wide while nothing takes more than 100 s."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("ms", no_wrap=True)
+    for name in ("mean", "p50", "95 % interval", "p90", "p99", "max", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows: list[tuple[str, Stats | None, Interval | None]] = [
+        ("TTFT", metrics.ttft_s, metrics.ttft_s_p50_interval),
+        ("  scheduled", metrics.ttft_from_schedule_s, None),
+        ("TPOT", metrics.tpot_s, metrics.tpot_s_p50_interval),
+        ("chunk gap", metrics.icl_s, None),
+        ("E2E", metrics.e2e_s, metrics.e2e_s_p50_interval),
+        ("  scheduled", metrics.e2e_from_schedule_s, None),
+    ]
+    for name, stats, interval in rows:
+        if stats is not None:
+            between = "" if interval is None else f"{_ms(interval.low)} - {_ms(interval.high)}"
+            figures = [_ms(value) for value in (stats.p90, stats.p99, stats.max)]
+            table.add_row(name, _ms(stats.mean), _ms(stats.p50), between, *figures, str(stats.n))
+    return table
+
+
+def _certified(metrics: Metrics) -> str:
+    """Which tails may be promised to somebody."""
+    needed = floor_of(0.99)
+    bounds = {"TTFT": metrics.ttft_s_certified, "TPOT": metrics.tpot_s_certified, "E2E": metrics.e2e_s_certified}
+    sure = [f"{name} <= {_ms(one.p99)} ms" for name, one in bounds.items() if one is not None and one.p99 is not None]
+    if sure:
+        return "p99 with 99 % confidence: " + ", ".join(sure)
+    return f"no p99 is certified: that takes {needed} requests, and {metrics.requests_ok} ended well"
+
+
+def _ms(seconds: float) -> str:
+    """Four figures or so."""
+    value = seconds * 1000
+    return f"{value:.2f}" if value < 100 else f"{value:.1f}" if value < 10_000 else f"{value:.0f}"
+
+
+def _throughput(metrics: Metrics) -> list[str]:
+    whole = (
+        f"whole run {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
+        f"{metrics.output_tok_per_s:,.1f} output and {metrics.total_tok_per_s:,.1f} total tokens/s, "
+        f"{metrics.interactivity_tok_per_s:.1f} tokens/s for each user"
+    )
+    lines = [whole]
+    steady = metrics.steady
+    if steady is None:
+        lines.append("no steady part: too few requests were sent between filling the streams and the end")
+    else:
+        interval = steady.total_tok_per_s_interval
+        between = f" (95 %: {interval.low:,.1f} - {interval.high:,.1f})" if interval else ""
+        lines.append(
+            f"steady {steady.duration_s:.1f} s: {steady.output_tok_per_s:,.1f} output and "
+            f"{steady.total_tok_per_s:,.1f} total tokens/s{between}; "
+            f"TTFT {_words(steady.ttft_trend)}, TPOT {_words(steady.tpot_trend)}"
+        )
+    if metrics.goodput is not None:
+        good = metrics.goodput
+        lines.append(f"goodput ({good.limits}): {good.requests_per_s:.3f} requests/s, {good.share:.1%} of all")
+    return lines
+
+
+def _words(trend: str) -> str:
+    return trend.replace("_", " ")
+
+
+def _requests(report: BenchReport) -> list[str]:
+    metrics = report.metrics
+    failed = sum(report.errors.values())
+    kinds = ", ".join(f"{kind} {count}" for kind, count in report.errors.items())
+    parts = [f"{metrics.requests_ok if metrics else 0} requests ended well, {failed} failed"]
+    if kinds:
+        parts[0] += f" ({kinds})"
+    if metrics and metrics.requests_short:
+        parts.append(f"{metrics.requests_short} were shorter than asked")
+    if metrics and metrics.requests_late:
+        parts.append(f"{metrics.requests_late} were sent late")
+    if report.interrupted:
+        parts.append(f"interrupted with {report.abandoned} in flight, which are in no number")
+    return [", ".join(parts)]
+
+
+def _client(budget: ClientBudget) -> list[str]:
+    """What of this could be the client's doing."""
+    stamps = "user-space receive stamps"
+    if budget.stamp_delay_s_p99 is not None:
+        stamps = f"kernel receive stamps (user space was {budget.stamp_delay_s_p99 * 1e6:,.0f} us later at p99)"
+    parts = [stamps, f"{budget.cpu_share:.0%} of a core"]
+    if budget.asked_requests_per_s is None:
+        parts.append(f"{budget.achieved_concurrency:.2f} of {budget.asked_concurrency} in flight")
+    else:
+        parts.append(f"{budget.sent_requests_per_s:.3f} of {budget.asked_requests_per_s:g} requests/s sent")
+        parts.append(f"{(budget.schedule_lateness_s_p99 or 0) * 1e6:,.0f} us behind schedule at p99")
+        if budget.held_requests:
+            parts.append(f"{budget.held_requests} waited for one of {budget.asked_concurrency} streams")
+    return ["client: " + ", ".join(parts)]
