@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PUBLISHED = "published"
 MANIFEST = "manifest.json"
 
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage"]
 PLACE: dict[Kind, tuple[str, str]] = {
     "night_parquet": ("nights", "parquet"),
@@ -43,7 +43,7 @@ class FileEntry(Fact, frozen=True, kw_only=True):
     equal count means an equal file.
     """
 
-    path: Annotated[str, msgspec.Meta(pattern=r"^[a-z]+/[A-Za-z0-9][A-Za-z0-9.-]*$")]
+    path: Annotated[str, msgspec.Meta(pattern=r"^[a-z]+/[A-Za-z0-9][A-Za-z0-9.-]*$(?!\n)")]
     kind: Kind
     about: str
     sha256: Sha256

@@ -13,7 +13,9 @@ import msgspec
 
 from matrix.dialect import Dialect
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$")]
+# A lone `$` also matches before a newline at the end, hence `(?!\n)` in every pattern.
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(gt=0)]
@@ -42,8 +44,8 @@ class PackageWeights(Fact, frozen=True, kw_only=True, tag="python-package", tag_
 class HubWeights(Fact, frozen=True, kw_only=True, tag="hub", tag_field="kind"):
     """Weights on a model hub. `revision` null means unpinned: it plans, and needs `--unpinned` to run."""
 
-    repo: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
-    revision: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
+    repo: Annotated[str, msgspec.Meta(pattern=rf"^{_NAME}/{_NAME}$(?!\n)")]
+    revision: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$(?!\n)")] | None = None
 
 
 class FileWeights(Fact, frozen=True, kw_only=True, tag="file", tag_field="kind"):
@@ -248,7 +250,7 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
 
     name: str
     trace: Id
-    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None
     longest_tokens: Positive | None = None
     run_length: RunLength = RunLength()
     source: str = ""

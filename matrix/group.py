@@ -99,7 +99,10 @@ def _close(fleet: Fleet, key: GroupKey, settings: _Set, members: list[Point]) ->
 
 
 def _job_id(key: GroupKey) -> str:
-    """Readable, and stable when a concurrency or workload is added: only the open arguments are hashed in."""
+    """Readable, and stable when a concurrency or workload is added: only the open arguments are hashed in.
+
+    Ten digits: a layout with a thousand groups has two of one name once in two million fleets.
+    """
     recipe, layout, cap, isolation, alone, args = key
     hashed = [cap, isolation, args] if alone is None else [cap, isolation, args, alone]
-    return f"{recipe}.{layout}.{digest(hashed)[:6]}"
+    return f"{recipe}.{layout}.{digest(hashed)[:10]}"

@@ -73,7 +73,7 @@ class Plan(Fact, frozen=True, kw_only=True):
 
     schema_version: int = PLAN_SCHEMA
     run_id: Id
-    night: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    night: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")]
     seed: int
     git_sha: str
     jobs: tuple[Job, ...]

@@ -14,9 +14,9 @@ from matrix.dialect import Scalar
 from matrix.facts import Fact, Id, Positive, Precision
 from matrix.serving import Layout, Serving
 
-Image = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,299}$")]
-LayoutName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,24}$")]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,79}$")]
+Image = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,299}$(?!\n)")]
+LayoutName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$(?!\n)")]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,79}$(?!\n)")]
 
 _DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 

@@ -12,8 +12,8 @@ import msgspec
 
 from matrix.facts import Fact, Id, Positive
 
-Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")]
-Setting = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,63}=[ -~]{0,500}$")]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$(?!\n)")]
+Setting = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,63}=[ -~]{0,500}$(?!\n)")]
 Method = Literal["none", "mtp", "eagle3", "draft-model", "ngram"]
 
 

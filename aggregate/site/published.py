@@ -15,7 +15,7 @@ _BIG = 1e9
 Natural = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=_BIG)]
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-IsoDate = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+IsoDate = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")]
 
 
 class PublishedRow(Fact, frozen=True, kw_only=True):

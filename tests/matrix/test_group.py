@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from matrix.expand import Dropped, expand
+from matrix.facts import TraceWorkload
 from matrix.fleet import Fleet, load_fleet
 from matrix.group import group
 from matrix.point import Point, point_id
+from matrix.recipe import RecipeLayout, Steps
+from matrix.serving import KvOffload, Pool, Serving
 from tests.fleets import MODEL, RECIPE, write_fleet
 
 
@@ -63,3 +73,59 @@ def test_what_cannot_fit_is_dropped_with_its_reason(tmp_path: Path) -> None:
     dropped = [item for item in expand(fleet) if isinstance(item, Dropped)]
     assert [item.id for item in dropped] == ["tiny-cpu.slots2.long.c2"]
     assert "needs a context of 224 tokens; tiny holds 200" in dropped[0].why
+
+
+layouts = st.lists(
+    st.builds(
+        RecipeLayout,
+        tp=st.sampled_from([1, 2, 4]),
+        points=st.dictionaries(
+            st.sampled_from(["short", "long", "agentic-coding"]),
+            st.lists(st.integers(1, 64), min_size=1, max_size=5, unique=True).map(tuple),
+            min_size=1,
+        ),
+        serving=st.sampled_from([None, Serving(kv_offload=KvOffload(backend="b"))]),
+        flags=st.dictionaries(
+            st.sampled_from(["parallel", "batch-size"]),
+            st.sampled_from([2, "concurrency", Steps(steps=((8, 4), (64, 8)))]),
+        ),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(layouts)
+def test_every_point_is_in_exactly_one_group_whatever_the_recipe(found: list[RecipeLayout]) -> None:
+    named = tuple(msgspec.structs.replace(layout, name=f"l{index}") for index, layout in enumerate(found))
+    fleet = replace(
+        small_fleet(), recipes={"r": msgspec.structs.replace(small_fleet().recipes["tiny-cpu"], layouts=named)}
+    )
+    points = points_of(fleet)
+    groups = group(fleet, points)
+    grouped = Counter(point_id(point) for one in groups for point in one.points)
+    assert grouped == Counter(point_id(point) for point in points)
+    assert len({one.job_id for one in groups}) == len(groups)
+    for one in groups:
+        together = {(point.layout_name, point.serving) for point in one.points}
+        assert len(together) == 1
+        if one.points[0].serving.kv_offload or one.points[0].workload_id == "agentic-coding":
+            assert len(one.points) == 1
+
+
+@cache
+def small_fleet() -> Fleet:
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = load_fleet(write_fleet(Path(folder)))
+    trace = TraceWorkload(name="t", trace="t", source="a test")
+    return replace(fleet, workloads={**fleet.workloads, "agentic-coding": trace})
+
+
+def test_pools_are_one_start_with_no_arguments_of_their_own() -> None:
+    pools = RecipeLayout(name="p", prefill=Pool(tp=2), decode=Pool(tp=4), points={"short": (1, 4), "long": (2,)})
+    fleet = replace(
+        small_fleet(), recipes={"r": msgspec.structs.replace(small_fleet().recipes["tiny-cpu"], layouts=(pools,))}
+    )
+    (one,) = group(fleet, points_of(fleet))
+    assert one.args == ()
+    assert len(one.points) == 3
