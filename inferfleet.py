@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from matrix.errors import FleetError
+from matrix.options import selection
+
+if TYPE_CHECKING:
+    from matrix.select import Selector
 
 FLEET = click.option(
     "--fleet",
@@ -42,11 +47,16 @@ def check_command(fleet: Path | None) -> None:
 @cli.command("list")
 @FLEET
 @click.option("--jobs", is_flag=True, help="List server starts instead of points.")
-def list_command(fleet: Path | None, *, jobs: bool) -> None:
+@click.option("--explain", metavar="NAME", default=None, help="Say why this point or recipe is there, or is not.")
+@selection
+def list_command(fleet: Path | None, explain: str | None, selector: Selector, *, jobs: bool) -> None:
     """List every point of the matrix, one id per line (what cannot be measured says why)."""
     from matrix import commands
 
-    for line in commands.list_jobs(fleet) if jobs else commands.list_points(fleet):
+    if explain is not None:
+        click.echo(commands.explain_point(fleet, explain, selector))
+        return
+    for line in commands.list_jobs(fleet, selector) if jobs else commands.list_points(fleet, selector):
         click.echo(line)
 
 
@@ -98,29 +108,51 @@ def import_inferencex_command(
 @cli.command("plan")
 @FLEET
 @click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
 @click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
 @click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
+@click.option("--explain", metavar="NAME", default=None, help="Write nothing; say why this point or recipe is in.")
+@selection
 def plan_command(
-    fleet: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
+    fleet: Path | None,
+    host: str,
+    night: str | None,
+    seed: int | None,
+    out: Path,
+    explain: str | None,
+    selector: Selector,
 ) -> None:
     """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
     from matrix import commands
 
-    click.echo(commands.make_plan(fleet, host, recipes, night, seed, out))
+    if explain is not None:
+        click.echo(commands.explain_plan(fleet, host, explain, selector))
+    else:
+        click.echo(commands.make_plan(fleet, host, commands.tonight(night, seed), selector, out))
 
 
 @cli.command("run")
 @PLAN
-@click.option("--job", "job_id", required=True, help="The job to run on this machine.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the artifact.")
+@click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the artifact; without --job, of one folder for each.",
+)
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-def run_command(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> None:
-    """Run one job here: start its server, measure its points, leave one artifact, clean up."""
+@selection
+def run_command(
+    plan_path: Path, job_id: str | None, out: Path, attempt: int, not_after: str | None, selector: Selector
+) -> None:
+    """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
     from runners import commands
 
+    if job_id is None:
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after))
+    if selector.conditions:
+        raise click.UsageError(f"--job names one job; leave out {selector}")
     sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,10 @@ from aggregate.dataset import SCHEMA
 if TYPE_CHECKING:
     from matrix.facts import Fact
 
-_FORMULA_START = r"^[=+\-@\t\r]"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins with one of these."""
+
+_FORMULA_START = f"^[{re.escape(''.join(FORMULA_STARTS))}]"
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

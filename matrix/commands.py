@@ -10,7 +10,8 @@ import msgspec
 
 from matrix.check import check
 from matrix.errors import DataProblems, FleetError, nearest
-from matrix.expand import Dropped, expand
+from matrix.expand import Dropped, expand, point_of
+from matrix.explain import explain
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
@@ -18,12 +19,15 @@ from matrix.importers import files
 from matrix.planfile import write_plan
 from matrix.planner import Night, build_plan
 from matrix.point import Point, point_id, point_key
+from matrix.select import EVERYTHING, select
+from matrix.traits import traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from matrix.plan import Plan
+    from matrix.select import Selector
 
 
 def _checked(root: Path | None) -> Fleet:
@@ -53,17 +57,29 @@ def import_inferencex(
     return f"{imported.report.text(every_place=all_places)}\n{out}: {check_fleet(out)}"
 
 
-def list_points(root: Path | None) -> Iterator[str]:
+def list_points(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[str]:
     """Point ids in the order of the files; a dropped one with its reason."""
-    for item in expand(_checked(root)):
+    for item in _selected(_checked(root), selector):
         yield f"{item.id}  (dropped: {item.why})" if isinstance(item, Dropped) else point_id(item)
 
 
-def list_jobs(root: Path | None) -> Iterator[str]:
+def list_jobs(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[str]:
     """Job ids with the number of points each server start serves."""
     fleet = _checked(root)
-    for found in group(fleet, _points(fleet)):
+    for found in group(fleet, (item for item in _selected(fleet, selector) if isinstance(item, Point))):
         yield f"{found.job_id}  ({len(found.points)} points on one server)"
+
+
+def explain_point(root: Path | None, name: str, selector: Selector) -> str:
+    """Why a point or recipe is in the matrix, or is not."""
+    return explain(_checked(root), name, selector)
+
+
+def _selected(fleet: Fleet, selector: Selector) -> Iterable[Point | Dropped]:
+    if not selector.conditions:
+        return expand(fleet)
+    traits = traits_of(fleet)
+    return select(selector, expand(fleet), lambda item: traits(point_of(item)))
 
 
 def show(root: Path | None, name: str) -> str:
@@ -92,13 +108,17 @@ def _pretty(record: object) -> str:
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
 
 
-def make_plan(
-    root: Path | None, host: str, recipes: tuple[str, ...], night: str | None, seed: int | None, out: Path
-) -> str:
+def make_plan(root: Path | None, host: str, night: Night, selector: Selector, out: Path) -> str:
     """Write the plan and say what is in it."""
-    plan = build_plan(load_fleet(root or DATA), host, tonight(night, seed), recipes)
+    plan = build_plan(load_fleet(root or DATA), host, night, selector)
     write_plan(plan, out)
     return f"{out}: {summary(plan)}"
+
+
+def explain_plan(root: Path | None, host: str, name: str, selector: Selector) -> str:
+    """Why a point or recipe would be in the plan of this host, or would not. Writes nothing."""
+    fleet = load_fleet(root or DATA)
+    return explain(fleet, name, plan=build_plan(fleet, host, tonight(None, 0), selector))
 
 
 def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+MOST_LISTED = 24
+"""How many names a message lists before it leaves out the middle."""
+
+
 class FleetError(Exception):
     """Something the user can put right. `main()` prints it and exits with `exit_code`."""
 
@@ -48,9 +52,17 @@ class DataProblems(FleetError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the known name closest to `word`, else the list of known names."""
+    """`did you mean 'x'?` for the known name closest to `word`, else the known names."""
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(names) if names else "none is known here"
+    return f"known: {listed(names)}" if names else "none is known here"
+
+
+def listed(values: Sequence[str | int]) -> str:
+    """Values in the order given; of many, the first and the last."""
+    texts = [str(value) for value in values]
+    if len(texts) > MOST_LISTED:
+        texts = [*texts[: MOST_LISTED - 4], f"... ({len(texts) - MOST_LISTED + 1} more)", *texts[-3:]]
+    return ", ".join(texts)

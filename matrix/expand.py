@@ -20,6 +20,7 @@ class Dropped(Fact, frozen=True, kw_only=True):
     """A combination a recipe asks for that cannot be measured."""
 
     id: str
+    point: Point
     why: str
 
 
@@ -29,6 +30,11 @@ def expand(fleet: Fleet) -> Iterator[Point | Dropped]:
         for layout in recipe.layouts:
             for point in _points(fleet, recipe_id, recipe, layout):
                 yield _drop_if_impossible(fleet, recipe, point)
+
+
+def point_of(item: Point | Dropped) -> Point:
+    """The point that was asked for, whether or not it can be measured."""
+    return item.point if isinstance(item, Dropped) else item
 
 
 def layout_of(layout: RecipeLayout) -> Layout:
@@ -62,7 +68,7 @@ def _drop_if_impossible(fleet: Fleet, recipe: Recipe, point: Point) -> Point | D
     tokens = context_tokens(point)
     if model.max_context is not None and tokens is not None and tokens > model.max_context:
         why = f"needs a context of {tokens} tokens; {recipe.model} holds {model.max_context}"
-        return Dropped(id=point_id(point), why=why)
+        return Dropped(id=point_id(point), point=point, why=why)
     return point
 
 

@@ -14,6 +14,8 @@ import click
 
 from matrix.errors import FleetError
 from matrix.planfile import find_job, read_plan
+from matrix.select import EVERYTHING, select
+from matrix.traits import planned_traits
 from matrix.words import Outcome
 from runners.job import CancelledError, JobOptions, run_job
 from runners.progress import Progress
@@ -21,6 +23,9 @@ from runners.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from matrix.plan import Job, Plan
+    from matrix.select import Selector
 
 ALL_OK, NOT_ALL_OK, INTERRUPTED = 0, 4, 130
 """Exit codes: 4 means the artifact is whole, and some of its points are not `ok`."""
@@ -32,8 +37,7 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     job = find_job(plan, job_id)
     if job.blocked is not None:
         raise FleetError(f"job {job_id} is planned and must not be launched: {job.blocked}")
-    if out.exists() and any(out.iterdir()):
-        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+    _require_empty(out)
     options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
     try:
         with cancelled_by_signals():
@@ -44,21 +48,49 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     return ALL_OK if set(outcomes.values()) <= {Outcome.OK} else NOT_ALL_OK
 
 
-def run_all(plan_path: Path, artifacts: Path) -> int:
-    """Run every job of a plan here, one after the other, each into its own artifact. A signal ends them all."""
+def run_all(
+    plan_path: Path,
+    artifacts: Path,
+    selector: Selector = EVERYTHING,
+    attempt: int = 1,
+    not_after: str | None = None,
+) -> int:
+    """Run every launchable job that holds a selected point, one after the other, each whole and into its own artifact.
+
+    A job is never cut to a selection: its other points would look lost. A signal ends them all.
+    """
     plan = read_plan(plan_path)
-    jobs = [job for job in plan.jobs if job.blocked is None]
-    progress = Progress.of(plan, tuple(job.id for job in jobs))
+    until = _instant(not_after)
+    jobs = {artifacts / f"job-{job.id}-a{attempt}": job for job in _launchable(plan, selector)}
+    for out in jobs:
+        _require_empty(out)
+    progress = Progress.of(plan, tuple(job.id for job in jobs.values()))
     outcomes: set[Outcome] = set()
     try:
         with cancelled_by_signals():
-            for job in jobs:
-                options = JobOptions(out=artifacts / f"job-{job.id}-a1", state=state_folder())
+            for out, job in jobs.items():
+                options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=until)
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:
         click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)
         return INTERRUPTED
     return ALL_OK if outcomes <= {Outcome.OK} else NOT_ALL_OK
+
+
+def _require_empty(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
+
+
+def _launchable(plan: Plan, selector: Selector) -> list[Job]:
+    """The jobs with a selected point that may be launched; a `FleetError` where all that are meant may not."""
+    having = [(job, planned_traits(job, point)) for job in plan.jobs for point in job.points]
+    meant = {job.id for job, _ in select(selector, having, lambda pair: pair[1])}
+    jobs = [job for job in plan.jobs if job.id in meant]
+    launchable = [job for job in jobs if job.blocked is None]
+    if jobs and not launchable:
+        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {jobs[0].blocked}")
+    return launchable
 
 
 @contextmanager

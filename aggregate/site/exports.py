@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aggregate.export import FORMULA_STARTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from aggregate.site.records import Measurement
 
 Cell = str | int | float | None
-
-# A spreadsheet runs a cell that starts with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 # Nothing in a script's text may end a <script> element, open a comment, or be a line end to old JavaScript.
 _BREAKOUTS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}

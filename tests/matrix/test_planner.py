@@ -9,6 +9,7 @@ from matrix.fleet import load_fleet
 from matrix.plan import Plan, planned_points
 from matrix.planfile import find_job, read_plan, write_plan
 from matrix.planner import Night, build_plan, recipe_digest
+from matrix.select import parse_selector
 from tests.fleets import RECIPE, write_fleet
 
 NIGHT = Night(run_id="r1", date="2026-01-31", seed=7, git_sha="unknown")
@@ -58,7 +59,7 @@ def test_unknown_names_get_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="did you mean 'this-machine'"):
         build_plan(fleet, "this-machin", NIGHT)
     with pytest.raises(FleetError, match="did you mean 'tiny-cpu'"):
-        build_plan(fleet, "this-machine", NIGHT, recipes=("tiny-cpus",))
+        build_plan(fleet, "this-machine", NIGHT, parse_selector({"recipe": ["tiny-cpus"]}))
     with pytest.raises(FleetError, match=r"did you mean 'tiny-cpu\.batched"):
         find_job(plan_of(tmp_path), "tiny-cpu.batched")
 

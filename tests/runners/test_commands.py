@@ -12,7 +12,7 @@ import pytest
 from launch.leftovers import find
 from matrix.result import PointResult
 from matrix.words import Outcome, Reason
-from tests.fleets import WORKLOADS
+from tests.fleets import RECIPE, WORKLOADS
 from tests.night import Night, make_night
 
 LONG = WORKLOADS.replace("min_s: 0.2", "min_s: 60").replace("max_s: 20", "max_s: 100")
@@ -115,3 +115,32 @@ def test_not_after_in_the_past_cancels_every_point(tmp_path: Path) -> None:
     ended = night.call(*night.run_args(job), "--not-after", "2020-01-01T00:00:00Z")
     assert ended.returncode == 4
     assert {result.reasons for result in rows(night, job).values()} == {(Reason.WINDOW_CLOSED,)}
+
+
+def test_a_selection_runs_the_whole_jobs_that_hold_it(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    past = ("--not-after", "2020-01-01T00:00:00Z")
+    ended = night.call("run", "--plan", night.plan_path, "--out", night.artifacts, "--conc", "4", *past)
+    (job,) = (job for job in night.plan().jobs if ".batched." in job.id)
+    assert ended.returncode == 4
+    assert [path.name for path in night.artifacts.iterdir()] == [f"job-{job.id}-a1"]
+    assert set(rows(night, job.id)) == {point.id for point in job.points}
+    again = night.call("run", "--plan", night.plan_path, "--out", night.artifacts, *past)
+    assert (again.returncode, "is not empty" in again.stderr) == (1, True)
+
+
+def test_a_selection_that_means_nothing_runs_nothing(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    refused = night.call("run", "--plan", night.plan_path, "--out", night.artifacts, "--recipe", "tiny-cpuu")
+    assert refused.returncode == 1
+    assert "did you mean 'tiny-cpu'?" in refused.stderr
+    both = night.call(*night.run_args("any"), "--recipe", "tiny-cpu")
+    assert (both.returncode, "--job names one job" in both.stderr) == (2, True)
+    assert not night.artifacts.exists()
+
+
+def test_jobs_that_may_not_be_launched_are_not(tmp_path: Path) -> None:
+    night = make_night(tmp_path, recipe=RECIPE.replace("  layouts:", "  flags_unknown: nobody knows\n  layouts:"))
+    refused = night.call("run", "--plan", night.plan_path, "--out", night.artifacts)
+    assert refused.returncode == 1
+    assert "none of these 2 jobs may be launched" in refused.stderr
