@@ -61,6 +61,7 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         git_sha=plan.git_sha,
         seed=plan.seed,
         outcome="missing",
+        detail=job.blocked or "",
         reasons=why.value,
     )
 

@@ -64,9 +64,15 @@ def merge(plan: Plan, artifacts: Path, shard: str = "all") -> Merged:
         copies = [copy for artifact in by_job[job.id] if (copy := _copy(plan, job, point, artifact))]
         judged = _conflicts(copies)
         refused += [refusal(copy.name, copy.reason, copy.detail) for copy in judged if copy.reason]
-        nothing = Missing.NO_POINT_FILE if by_job[job.id] else Missing.NO_ARTIFACT
-        rows.append(_decide(missing_row(plan, job, point, shard, nothing), judged))
+        rows.append(_decide(missing_row(plan, job, point, shard, _why_nothing(job, by_job[job.id])), judged))
     return Merged(rows=tuple(rows), coverage=coverage_of(rows, in_order(refused)))
+
+
+def _why_nothing(job: Job, artifacts: list[Artifact]) -> Missing:
+    """A blocked job was planned, to be counted, and must not be launched: its plan says why."""
+    if job.blocked is not None:
+        return Missing.BLOCKED
+    return Missing.NO_POINT_FILE if artifacts else Missing.NO_ARTIFACT
 
 
 def _strangers(artifact: Artifact, mine: set[str]) -> list[Refused]:

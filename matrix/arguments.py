@@ -155,17 +155,14 @@ def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> No
 def _add_fleet(values: dict[str, Scalar], engine: Engine, needs: Needs | None) -> None:
     """The longest request, and room for it in every slot. Unknown lengths leave the server its own default."""
     spelled = engine.fleet_flags
-    context: Scalar = _OPEN
-    total: Scalar = _OPEN
-    if needs is not None:
-        if needs.context_tokens is None:
-            return
-        slots = values.get(spelled.slots or "", needs.largest_concurrency)
-        context, total = needs.context_tokens, needs.context_tokens * int(slots)
+    if needs is not None and needs.context_tokens is None:
+        return
+    tokens = needs.context_tokens if needs else None
     if spelled.context is not None:
-        values[spelled.context] = context
+        values[spelled.context] = _OPEN if tokens is None else tokens
     if spelled.context_total is not None:
-        values[spelled.context_total] = total
+        slots = values.get(spelled.slots or "", needs.largest_concurrency if needs else 0)
+        values[spelled.context_total] = _OPEN if tokens is None else tokens * int(slots)
 
 
 def _pair(engine: Engine, name: str, value: Scalar) -> tuple[str, ...]:

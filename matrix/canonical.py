@@ -15,6 +15,8 @@ def plain(value: object, *, every_record: bool = False) -> object:
 
     Defaults are left out of records that declare `omit_defaults`, or of `every_record`.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, msgspec.Struct):
         config = value.__struct_config__
         shown: dict[str, object] = {config.tag_field: config.tag} if config.tag_field else {}

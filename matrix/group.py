@@ -14,6 +14,7 @@ from matrix.arguments import Needs, render
 from matrix.expand import context_tokens, layout_name
 from matrix.facts import TraceWorkload
 from matrix.point import digest, point_id
+from matrix.recipe import Steps
 from matrix.serving import pools
 
 if TYPE_CHECKING:
@@ -40,22 +41,23 @@ class ServerGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Set:
-    """What a layout sets: its own flags and environment over its recipe's."""
+    """What a layout sets: its own flags and environment over its recipe's. `stepped`: by concurrency, even."""
 
     flags: Mapping[str, FlagValue]
     env: Mapping[str, str]
+    stepped: bool
 
 
 def group(fleet: Fleet, points: Iterable[Point]) -> tuple[ServerGroup, ...]:
     """Partition points into server groups, in order of first appearance."""
     groups: dict[GroupKey, list[Point]] = {}
-    settings = {(recipe, name): found for recipe in fleet.recipes for name, found in _settings(fleet, recipe).items()}
+    settings = {(recipe, name): one for recipe in fleet.recipes for name, one in _settings(fleet, recipe).items()}
     opened: dict[tuple[str, str, int], tuple[str, ...]] = {}
     for point in points:
-        streams = point.load.streams
-        cell = (point.recipe, point.layout_name, streams)
+        found = settings[point.recipe, point.layout_name]
+        cell = (point.recipe, point.layout_name, point.load.streams if found.stepped else 0)
         if cell not in opened:
-            opened[cell] = _render(fleet, point, settings[point.recipe, point.layout_name], None)
+            opened[cell] = _render(fleet, point, found, None)
         key = (point.recipe, point.layout_name, point.power_cap_w, point.isolation, _alone(point), opened[cell])
         groups.setdefault(key, []).append(point)
     return tuple(_close(fleet, key, settings[key[0], key[1]], members) for key, members in groups.items())
@@ -63,10 +65,12 @@ def group(fleet: Fleet, points: Iterable[Point]) -> tuple[ServerGroup, ...]:
 
 def _settings(fleet: Fleet, recipe_id: str) -> dict[str, _Set]:
     recipe = fleet.recipes[recipe_id]
-    return {
-        layout_name(layout): _Set(flags={**recipe.flags, **layout.flags}, env={**recipe.env, **layout.env})
-        for layout in recipe.layouts
-    }
+    found: dict[str, _Set] = {}
+    for layout in recipe.layouts:
+        flags = {**recipe.flags, **layout.flags}
+        stepped = any(isinstance(value, Steps) for value in flags.values())
+        found[layout_name(layout)] = _Set(flags=flags, env={**recipe.env, **layout.env}, stepped=stepped)
+    return found
 
 
 def _alone(point: Point) -> Alone:

@@ -144,7 +144,8 @@ def recipe_digest(fleet: Fleet, recipe_id: str) -> str:
     """
     recipe = fleet.recipes[recipe_id]
     model = fleet.models[recipe.model]
-    return digest([recipe_id, recipe.model, model.weights, recipe.gpu, recipe.engine, recipe.precision, recipe.image])
+    served = [recipe_id, recipe.model, model.weights, recipe.gpu, recipe.engine, recipe.precision, recipe.image]
+    return digest(served if recipe.orchestrator is None else [*served, recipe.orchestrator])
 
 
 def _shuffled(found: ServerGroup, night: Night) -> list[Point]:

@@ -89,6 +89,7 @@ class Missing(StrEnum):
 
     NO_ARTIFACT = "no_artifact"
     NO_POINT_FILE = "no_point_file"
+    BLOCKED = "blocked"
 
 
 class Quarantine(StrEnum):

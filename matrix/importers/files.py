@@ -31,6 +31,8 @@ def import_inferencex(masters: tuple[Path, ...], runners_file: Path, flags: Path
     own = load_fleet(out) if out.is_dir() else empty_fleet()
     known = _over(load_fleet(DATA), own)
     parsed = {path.name: read_yaml(path).value for path in masters}
+    if len(parsed) < len(masters):
+        raise FleetError("two masters have one name: import them into folders of their own")
     imported = import_masters(parsed, _runners(runners_file), _scripts(flags), known)
     _write(imported, own, out)
     return imported
@@ -67,12 +69,15 @@ def _scripts(path: Path | None) -> tuple[Script, ...]:
 
 
 def _write(imported: Imported, own: Fleet, out: Path) -> None:
-    for recipe_id, recipe in imported.recipes.items():
-        vendor = imported.gpus[recipe.gpu].device
-        path = out / "recipes" / vendor / "inferencex" / f"{recipe_id}.yaml"
+    paths = {
+        recipe_id: out / "recipes" / imported.gpus[recipe.gpu].device / "inferencex" / f"{recipe_id}.yaml"
+        for recipe_id, recipe in imported.recipes.items()
+    }
+    for recipe_id, path in paths.items():
         if recipe_id in own.recipes and not path.exists():
             raise FleetError(f"{out} already has a recipe {recipe_id!r}, in {own.documents[recipe_id].file}: rename it")
-        _file(path, {recipe_id: recipe})
+    for recipe_id, path in paths.items():
+        _file(path, {recipe_id: imported.recipes[recipe_id]})
     for kind in KINDS:
         for name, record in getattr(imported, kind).items():
             if name not in getattr(own, kind):

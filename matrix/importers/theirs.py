@@ -199,7 +199,7 @@ def _mapping(value: Value) -> dict[str, Value]:
 
 def runners(value: Value) -> Runners:
     """Either generation: a plain mapping of labels, or `labels` beside `hardware`."""
-    top = value if isinstance(value, dict) else {}
+    top = _mapping(value)
     hardware = top.get("hardware") if "labels" in top else {}
     labels = top.get("labels") if "labels" in top else top
     return Runners(

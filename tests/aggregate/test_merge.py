@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aggregate.merge import merge
 from matrix.errors import FleetError
-from matrix.words import Outcome, Reason
+from matrix.words import Missing, Outcome, Reason
 from tests.aggregate.builders import (
     a_plan,
     a_result,
@@ -288,3 +288,12 @@ def test_adding_an_artifact_never_changes_another_jobs_rows(pile: Pile, extra: t
         after = merge(THREE, root).rows
     touched = THREE.jobs[extra[0]].id
     assert [row for row in before if row.job_id != touched] == [row for row in after if row.job_id != touched]
+
+
+def test_a_blocked_job_is_missing_because_it_is_blocked(tmp_path: Path) -> None:
+    plan = a_plan(jobs=1)
+    blocked = msgspec.structs.replace(plan.jobs[0], blocked="the model's revision is unknown")
+    merged = merge(msgspec.structs.replace(plan, jobs=(blocked,)), tmp_path)
+    assert {(row.outcome, row.reasons, row.detail) for row in merged.rows} == {
+        ("missing", Missing.BLOCKED, "the model's revision is unknown")
+    }

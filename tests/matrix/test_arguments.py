@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,13 @@ def test_a_steps_flag_takes_the_first_step_that_holds_the_concurrency() -> None:
 def test_dp_attention_is_a_lone_switch_and_only_when_asked_for() -> None:
     assert "--enable-dp-attention" in render(ENGINE, Layout(dp_attention=True), {}, 1, NEEDS)
     assert "--enable-dp-attention" not in render(ENGINE, Layout(), {}, 1, NEEDS)
+
+
+def test_an_engine_that_wants_the_size_of_data_parallel_attention_is_told_it() -> None:
+    spelled = LayoutFlags(tp="tp", dp="dp", dp_attention="dpa", dp_attention_size="dp")
+    engine = msgspec.structs.replace(ENGINE, layout_flags=spelled, fleet_flags=FleetFlags())
+    assert render(engine, Layout(tp=8, dp_attention=True), {}, 1, NEEDS) == ("--dp", "8", "--dpa", "--tp", "8")
+    assert render(engine, Layout(tp=8), {}, 1, NEEDS) == ("--dp", "1", "--tp", "8")
 
 
 def test_a_switch_that_is_off_is_left_out() -> None:

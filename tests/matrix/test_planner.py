@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from matrix.errors import DataProblems, FleetError
+from matrix.facts import Flag
 from matrix.fleet import load_fleet
 from matrix.plan import Plan, planned_points
 from matrix.planfile import find_job, read_plan, write_plan
 from matrix.planner import Night, build_plan, recipe_digest
+from matrix.point import digest
 from matrix.select import parse_selector
 from tests.fleets import RECIPE, write_fleet
 
@@ -70,6 +74,25 @@ def test_the_recipe_digest_ignores_the_list_of_points_and_sees_the_image(tmp_pat
     image = load_fleet(write_fleet(tmp_path / "c", recipe=RECIPE.replace("  layouts:", "  image: x\n  layouts:")))
     assert recipe_digest(plain, "tiny-cpu") == recipe_digest(more, "tiny-cpu")
     assert recipe_digest(plain, "tiny-cpu") != recipe_digest(image, "tiny-cpu")
+
+
+def test_what_joins_the_servers_begins_another_history(tmp_path: Path) -> None:
+    fleet = load_fleet(write_fleet(tmp_path))
+    joined = msgspec.structs.replace(fleet.recipes["tiny-cpu"], orchestrator="dynamo")
+    assert recipe_digest(fleet, "tiny-cpu") != recipe_digest(replace(fleet, recipes={"tiny-cpu": joined}), "tiny-cpu")
+
+
+def test_a_recipes_variables_are_in_the_plan_and_begin_another_history(tmp_path: Path) -> None:
+    fleet = load_fleet(write_fleet(tmp_path))
+    engine = msgspec.structs.replace(
+        fleet.engines["llamacpp"], env={"FAST": Flag(type="str", choices=("0", "1"), help="a test", source="a test")}
+    )
+    recipe = msgspec.structs.replace(fleet.recipes["tiny-cpu"], env={"FAST": "1"})
+    set_one = replace(fleet, engines={**fleet.engines, "llamacpp": engine}, recipes={"tiny-cpu": recipe})
+    plain, with_env = (build_plan(one, "this-machine", NIGHT).jobs[0].server for one in (fleet, set_one))
+    assert (plain.env, with_env.env) == ({}, {"FAST": "1"})
+    assert plain.args == with_env.args
+    assert plain.args_digest == digest(plain.args) != with_env.args_digest
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,15 @@ def test_a_job_on_the_real_engine_ends_ok_and_leaves_no_server(tmp_path: Path) -
     assert "[2/2]" in ended.stderr
 
 
+def test_a_job_that_is_planned_and_not_to_be_launched_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("  layouts:\n", "  flags_unknown: nobody wrote them down\n  layouts:\n")
+    night = make_night(tmp_path, recipe=recipe)
+    ended = night.call(*night.run_args(night.plan().jobs[0].id))
+    assert ended.returncode == 1
+    assert "must not be launched: its server flags are unknown: nobody wrote them down" in ended.stderr
+    assert not night.artifacts.exists()
+
+
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_in_cancelled_rows_and_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
