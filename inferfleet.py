@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from matrix.errors import FleetError
-from matrix.options import selection
+from matrix.options import night_options, selection
 
 if TYPE_CHECKING:
+    from matrix.options import NightOptions
     from matrix.select import Selector
 
 FLEET = click.option(
@@ -107,28 +108,36 @@ def import_inferencex_command(
 
 @cli.command("plan")
 @FLEET
-@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
-@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
+@click.option("--host", default=None, help="One host, and all it can run. Default without --night: this-machine.")
+@click.option("--night", default=None, help="ISO date. Without --host: plan the whole fleet's night.")
+@night_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
 @click.option("--explain", metavar="NAME", default=None, help="Write nothing; say why this point or recipe is in.")
 @selection
 def plan_command(
     fleet: Path | None,
-    host: str,
+    host: str | None,
     night: str | None,
-    seed: int | None,
     out: Path,
     explain: str | None,
     selector: Selector,
+    options: NightOptions,
 ) -> None:
     """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
-    from matrix import commands
+    from matrix import commands, nightcommands
 
-    if explain is not None:
-        click.echo(commands.explain_plan(fleet, host, explain, selector))
+    if night is not None and host is None:
+        asked = nightcommands.asked_for(options, selector)
+        if explain is not None:
+            click.echo(nightcommands.explain_night(fleet, night, options.seed, asked, explain))
+        else:
+            click.echo(nightcommands.make_night(fleet, night, options.seed, asked, out))
+    elif explain is not None:
+        click.echo(commands.explain_plan(fleet, host or "this-machine", explain, selector))
     else:
-        click.echo(commands.make_plan(fleet, host, commands.tonight(night, seed), selector, out))
+        click.echo(
+            commands.make_plan(fleet, host or "this-machine", commands.tonight(night, options.seed), selector, out)
+        )
 
 
 @cli.command("run")

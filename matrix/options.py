@@ -1,12 +1,16 @@
-"""The selection options of the front door: one group, so that every command speaks the same words."""
+"""Groups of options of the front door, so that every command speaks the same words."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
+from matrix.errors import FleetError
 from matrix.select import NAMES, NUMBERS, parse_selector
 
 if TYPE_CHECKING:
@@ -29,3 +33,72 @@ def selection(command: Callable[..., Shown]) -> Callable[..., Shown]:
         kind = "GLOB,.." if field in NAMES else "N,A..B,.."
         decorated = click.option(f"--{field}", f"only_{field}", multiple=True, metavar=kind, help=text)(decorated)
     return decorated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightOptions:
+    """What a night has to work with. `even_blocked` counts jobs in that must not be launched."""
+
+    window_minutes: float
+    gpu_hours: float | None
+    history: Path | None
+    even_blocked: bool
+    seed: int | None
+
+
+def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
+    """Add `--window`, `--gpu-hours`, `--history`, `--even-blocked` and `--seed`: a command receives them as `options`."""
+
+    @wraps(command)
+    def with_options(
+        window: str,
+        gpu_hours: float | None,
+        history: Path | None,
+        seed: int | None,
+        *,
+        even_blocked: bool,
+        **others: object,
+    ) -> Shown:
+        options = NightOptions(
+            window_minutes=minutes_of(window),
+            gpu_hours=gpu_hours,
+            history=history,
+            even_blocked=even_blocked,
+            seed=seed,
+        )
+        return command(options=options, **others)
+
+    decorated: Callable[..., Shown] = with_options
+    for option in reversed(_NIGHT):
+        decorated = option(decorated)
+    return decorated
+
+
+_NIGHT = (
+    click.option("--window", default="12h", show_default=True, help="Length of the night: 12h, 90m."),
+    click.option(
+        "--gpu-hours",
+        type=click.FloatRange(min=0, min_open=True),
+        default=None,
+        help="GPU-hours a night may hold. Default: all of the window.",
+    ),
+    click.option(
+        "--history",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help="history.json of the dataset: what was measured when, and how long it took.",
+    ),
+    click.option("--seed", type=int, default=None, help="Seed of all that is drawn. Default: random."),
+    click.option("--even-blocked", is_flag=True, help="Count in what must not be launched, to see what it would take."),
+)
+
+_DURATION = re.compile(r"(?P<number>\d{1,4}(\.\d{1,3})?)(?P<unit>[hm])", re.ASCII)
+
+
+def minutes_of(text: str) -> float:
+    """`12h`, `90m` or `1.5h`, at most a day."""
+    match = _DURATION.fullmatch(text)
+    minutes = float(match["number"]) * (60 if match["unit"] == "h" else 1) if match else 0.0
+    if not 0 < minutes <= 24 * 60:
+        raise FleetError(f"{text!r} is not a length of time up to 24 hours: write it as 12h or 90m")
+    return minutes

@@ -9,9 +9,11 @@ import pytest
 from matrix.errors import DataProblems, FleetError
 from matrix.facts import Flag
 from matrix.fleet import load_fleet
+from matrix.identity import recipe_digest
+from matrix.jobs import Night
 from matrix.plan import Plan, planned_points
 from matrix.planfile import find_job, read_plan, write_plan
-from matrix.planner import Night, build_plan, recipe_digest
+from matrix.planner import build_plan
 from matrix.point import digest
 from matrix.select import parse_selector
 from tests.fleets import RECIPE, write_fleet

@@ -1,0 +1,290 @@
+"""The rota: which points are due tonight, why, and in which order they may claim the night. Pure arithmetic on nights.
+
+Sentinels and changed recipes first, every night; then a few groups measured twice, shared and alone; then all other
+points, the longest unmeasured first, spread so that each comes round every `stale_nights`; last, sentinels with enough
+requests for a certified p99.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+CERTIFIED_REQUESTS = 662
+"""The fewest requests whose p99 can be certified at 99 % confidence (MLPerf's early-stopping table)."""
+CERTIFIED_MAX_MINUTES = 60.0
+"""A point that needs longer for that many requests is not certified: it would hold its server for hours."""
+CERTIFIED_GRACE_NIGHTS = 7
+
+
+class Tier(IntEnum):
+    """What a point is wanted for. Lower claims the night first."""
+
+    SENTINEL = 0
+    CHANGED = 1
+    PAIR = 2
+    STALE = 3
+    CERTIFIED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """`window_minutes` is the length of the night; what is planned leaves `retry_share` of it, and of the GPU-hours, to
+    second tries. Sentinels may claim `sentinel_share` of each label before the others, and what those leave: on a label
+    that is too short for its sentinels, nothing else would ever be measured. `by_age` off is a fleet without a memory,
+    for comparison: all points every night, in the order of the files.
+    """
+
+    window_minutes: float = 720.0
+    gpu_hours: float | None = None
+    stale_nights: int = 7
+    pair_share: float = 0.02
+    retry_share: float = 0.05
+    sentinel_share: float = 0.7
+    certified_nights: int | None = 28
+    by_age: bool = True
+
+
+DEFAULT_POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A point that could be measured, with all that planning needs to know of it.
+
+    `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
+    its requests in flight per device. `certified_minutes` null: it cannot be certified.
+    """
+
+    id: str
+    key: str
+    curve: str
+    job: str
+    label: str
+    machines: int
+    gpus: int
+    start_minutes: float
+    minutes: float
+    measured_minutes: float
+    certified_minutes: float | None
+    every_nights: int
+    series: str
+    load: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is remembered of a point. Nights are ordinals; `x` and `y` place it on its frontier."""
+
+    series: str
+    seen: int | None = None
+    ok: int | None = None
+    certified: int | None = None
+    x: float | None = None
+    y: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One claim on the night. `alone` is the twin of a shared point, `certified` its longer run."""
+
+    candidate: Candidate
+    tier: Tier
+    why: str
+    alone: bool = False
+    certified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rota:
+    """`wanted` in the order of their claims; `waiting` says why each other point is not wanted tonight."""
+
+    wanted: tuple[Want, ...]
+    waiting: Mapping[str, str]
+
+
+def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int, policy: Policy, seed: int) -> Rota:
+    """Tonight's claims. Deterministic: equal arguments, equal rota."""
+    if not policy.by_age:
+        return Rota(wanted=tuple(Want(candidate=one, tier=Tier.STALE, why="always") for one in candidates), waiting={})
+    sentinel_keys = sentinels(candidates, memory)
+    wanted: dict[str, Want] = {}
+    waiting: dict[str, str] = {}
+    rest: list[Candidate] = []
+    for one in candidates:
+        past, is_sentinel = memory.get(one.key), one.key in sentinel_keys and one.every_nights < policy.stale_nights
+        age = age_of(past, night)
+        if past is None or past.series != one.series:
+            tier = Tier.SENTINEL if is_sentinel else Tier.CHANGED
+            wanted[one.id] = Want(candidate=one, tier=tier, why="new" if past is None else "changed")
+        elif is_sentinel and (age is None or age >= one.every_nights):
+            wanted[one.id] = Want(candidate=one, tier=Tier.SENTINEL, why="sentinel")
+        elif age is not None and age < one.every_nights:
+            waiting[one.id] = f"measured {_nights(age)}; it is measured every {one.every_nights} nights"
+        else:
+            rest.append(one)
+    _add_rest(rest, memory, night, policy, wanted, waiting)
+    pairs = _pairs(candidates, wanted, waiting, policy, seed)
+    certified = _certified(wanted, memory, night, policy)
+    order = sorted(wanted.values(), key=lambda want: _claim(want, memory, night))
+    return Rota(wanted=_with_twins(order, pairs, certified), waiting=waiting)
+
+
+def age_of(past: Seen | None, night: int) -> int | None:
+    """Nights since the last verdict; None for never."""
+    return None if past is None or past.seen is None else night - past.seen
+
+
+def _nights(age: int) -> str:
+    return "tonight" if age <= 0 else "last night" if age == 1 else f"{age} nights ago"
+
+
+def _claim(want: Want, memory: Mapping[str, Seen], night: int) -> tuple[int, float, str, str]:
+    """Oldest first; equal ages by job, in an order that is nobody's alphabet and does not change with the fleet."""
+    age = age_of(memory.get(want.candidate.key), night)
+    older_first = -math.inf if age is None else -age
+    return want.tier, older_first, hashed(want.candidate.job), want.candidate.id
+
+
+def hashed(*words: object) -> str:
+    """16 hex digits that look random and never change."""
+    return hashlib.sha256("/".join(map(str, words)).encode()).hexdigest()[:16]
+
+
+def fraction(*words: object) -> float:
+    """A number in [0, 1) drawn from words."""
+    return int(hashed(*words), 16) / 16**16
+
+
+def _add_rest(
+    rest: Sequence[Candidate],
+    memory: Mapping[str, Seen],
+    night: int,
+    policy: Policy,
+    wanted: dict[str, Want],
+    waiting: dict[str, str],
+) -> None:
+    """All that are stale, and the oldest jobs of the others until a night's share of all jobs is reached.
+
+    Without that share, points first measured on one night would all come due on one night, for ever.
+    """
+    jobs: dict[str, list[Candidate]] = {}
+    for one in rest:
+        jobs.setdefault(one.job, []).append(one)
+    ages = {job: max(_age_or_ever(memory, one, night) for one in members) for job, members in jobs.items()}
+    share = math.ceil(len(jobs) / policy.stale_nights)
+    for number, job in enumerate(sorted(jobs, key=lambda job: (-ages[job], hashed(job)))):
+        for one in jobs[job]:
+            age = _age_or_ever(memory, one, night)
+            if number < share or age >= max(policy.stale_nights, one.every_nights):
+                why = "never measured" if math.isinf(age) else f"measured {_nights(int(age))}"
+                wanted[one.id] = Want(candidate=one, tier=Tier.STALE, why=why)
+            else:
+                limit = max(policy.stale_nights, one.every_nights)
+                waiting[one.id] = f"measured {_nights(int(age))}; due within {limit} nights of that"
+
+
+def _age_or_ever(memory: Mapping[str, Seen], one: Candidate, night: int) -> float:
+    age = age_of(memory.get(one.key), night)
+    return math.inf if age is None else age
+
+
+def _pairs(
+    candidates: Iterable[Candidate],
+    wanted: dict[str, Want],
+    waiting: dict[str, str],
+    policy: Policy,
+    seed: int,
+) -> set[str]:
+    """Jobs drawn by the night's seed whose points are measured twice tonight: on their shared server, and alone."""
+    members: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        members.setdefault(one.job, []).append(one)
+    drawn = {job for job, found in members.items() if len(found) > 1 and fraction(seed, job) < policy.pair_share}
+    for job in drawn:
+        for one in members[job]:
+            if one.id not in wanted or wanted[one.id].tier > Tier.PAIR:
+                wanted[one.id] = Want(candidate=one, tier=Tier.PAIR, why="shared and alone")
+                waiting.pop(one.id, None)
+    return drawn
+
+
+def _certified(wanted: Mapping[str, Want], memory: Mapping[str, Seen], night: int, policy: Policy) -> set[str]:
+    """Sentinels whose turn it is: each has a night of its own in every `certified_nights`, and some days of grace."""
+    every = policy.certified_nights
+    if every is None:
+        return set()
+    due: set[str] = set()
+    for name, want in wanted.items():
+        one, past = want.candidate, memory.get(want.candidate.key)
+        if want.tier is not Tier.SENTINEL or one.certified_minutes is None:
+            continue
+        turn = (night + int(hashed(one.key), 16)) % every
+        last = None if past is None or past.series != one.series else past.certified
+        if turn < CERTIFIED_GRACE_NIGHTS and (last is None or night - last > CERTIFIED_GRACE_NIGHTS):
+            due.add(name)
+    return due
+
+
+def _with_twins(order: Sequence[Want], pairs: set[str], certified: set[str]) -> tuple[Want, ...]:
+    """Each twin right behind the last claims of its tier; certified runs behind everything."""
+    twins = [
+        Want(candidate=want.candidate, tier=Tier.PAIR, why="alone, for comparison", alone=True)
+        for want in order
+        if want.candidate.job in pairs
+    ]
+    longer = [
+        Want(candidate=want.candidate, tier=Tier.CERTIFIED, why=f"{CERTIFIED_REQUESTS} requests", certified=True)
+        for want in order
+        if want.candidate.id in certified
+    ]
+    cut = next((number for number, want in enumerate(order) if want.tier > Tier.PAIR), len(order))
+    return (*order[:cut], *twins, *order[cut:], *longer)
+
+
+def sentinels(candidates: Iterable[Candidate], memory: Mapping[str, Seen]) -> frozenset[str]:
+    """Keys of the two or three points that watch each curve: its ends and its knee."""
+    curves: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        curves.setdefault(one.curve, []).append(one)
+    return frozenset(one.key for members in curves.values() for one in _watching(members, memory))
+
+
+def _watching(members: list[Candidate], memory: Mapping[str, Seen]) -> list[Candidate]:
+    measured = [(one, past) for one in members if (past := memory.get(one.key)) and past.x and past.y]
+    if len(members) <= 3:
+        return members
+    if len(measured) < 3:
+        placed = [(math.log(one.load), math.log(one.load), one) for one in members]
+        return _ends_and_middle(placed)
+    return _ends_and_knee([(math.log(past.x or 1), math.log(past.y or 1), one) for one, past in measured])
+
+
+def _ends_and_middle(placed: list[tuple[float, float, Candidate]]) -> list[Candidate]:
+    """Before anything is known: the lightest and the heaviest load per device, and the one in the geometric middle."""
+    ordered = sorted(placed, key=lambda item: (item[0], item[2].id))
+    low, high = ordered[0], ordered[-1]
+    middle = min(ordered[1:-1], key=lambda item: (abs(item[0] - (low[0] + high[0]) / 2), item[2].id))
+    return [low[2], middle[2], high[2]]
+
+
+def _ends_and_knee(placed: list[tuple[float, float, Candidate]]) -> list[Candidate]:
+    """The fastest, the one with the most throughput, and the one farthest out from the line between them (in logs)."""
+    fastest = max(placed, key=lambda item: (item[0], item[1], item[2].id))
+    fullest = max(placed, key=lambda item: (item[1], item[0], item[2].id))
+    across, up = fastest[0] - fullest[0], fullest[1] - fastest[1]
+    between = [item for item in placed if item[2] not in (fastest[2], fullest[2])]
+    ends = [fastest[2]] if fastest[2] is fullest[2] else [fastest[2], fullest[2]]
+    if not between:
+        return ends
+    knee = max(
+        between,
+        key=lambda item: ((item[0] - fullest[0]) * up + (item[1] - fastest[1]) * across, item[2].id),
+    )
+    return [*ends, knee[2]]
