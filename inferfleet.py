@@ -140,6 +140,19 @@ def plan_command(
         )
 
 
+@cli.command("simulate")
+@FLEET
+@click.option("--nights", type=click.IntRange(1, 365), default=14, show_default=True, help="How many in a row.")
+@night_options
+@click.option("--perfect", is_flag=True, help="Nothing fails. Default: the field's published failure rates.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+def simulate_command(fleet: Path | None, nights: int, options: NightOptions, *, perfect: bool, as_json: bool) -> None:
+    """Play the plan against a model of the fleet for many nights, beside one server start per point."""
+    from matrix import nightcommands
+
+    click.echo(nightcommands.simulate(fleet, nights, options, perfect=perfect, as_json=as_json))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")

@@ -11,14 +11,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matrix.rota import Candidate, Policy, sentinels
 from matrix.schedule import components
+from matrix.sentinels import sentinels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from matrix.pack import Yard
-    from matrix.rota import Seen
+    from matrix.rota import Candidate, Policy, Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,8 +224,8 @@ class Engine(Fact, frozen=True, kw_only=True):
 class RunLength(Fact, frozen=True, kw_only=True):
     """When a measurement may stop, and how often it is made. Set by the fleet per workload, never by a recipe.
 
-    It ends at the first request boundary where both minima are reached, or at `max_s`. `every_nights`: not planned
-    again before that many nights have passed, unless its recipe changes.
+    It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
+    `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
     """
 
     min_s: Seconds = 60.0

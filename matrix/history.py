@@ -22,15 +22,17 @@ class PointHistory(Fact, frozen=True, kw_only=True):
     """One point key. The digests are those of its newest verdict.
 
     `seen` is the newest night that said something about the recipe (`ok`, `invalid`, `recipe_failed`); a host that
-    failed or a window that closed says nothing. `certified`: the newest night with enough requests for a p99.
-    `minutes` is what the point takes, warm-up included, and `measured_s` the part of it that is measured: medians of
-    its last nights, like `x` (interactivity) and `y` (throughput per device).
+    failed or a window that closed says nothing. `failures` counts such nights since the last `ok`. `certified` is the
+    newest night with enough requests for a p99. `minutes` is what the point takes, warm-up included, and `measured_s`
+    the part of it that is measured: medians of its last nights, like `x` (interactivity) and `y` (throughput per
+    device).
     """
 
     recipe_digest: str
     args_digest: str
     seen: NightDate
     ok: NightDate | None = None
+    failures: Annotated[int, msgspec.Meta(ge=0)] = 0
     certified: NightDate | None = None
     minutes: Seconds | None = None
     measured_s: Seconds | None = None

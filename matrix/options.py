@@ -44,10 +44,11 @@ class NightOptions:
     history: Path | None
     even_blocked: bool
     seed: int | None
+    max_age: int
 
 
 def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
-    """Add `--window`, `--gpu-hours`, `--history`, `--even-blocked` and `--seed`: a command receives them as `options`."""
+    """Add `--window`, `--gpu-hours` and what else makes a night; a command gets them as `options`."""
 
     @wraps(command)
     def with_options(
@@ -55,6 +56,7 @@ def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
         gpu_hours: float | None,
         history: Path | None,
         seed: int | None,
+        max_age: int,
         *,
         even_blocked: bool,
         **others: object,
@@ -65,6 +67,7 @@ def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
             history=history,
             even_blocked=even_blocked,
             seed=seed,
+            max_age=max_age,
         )
         return command(options=options, **others)
 
@@ -87,6 +90,13 @@ _NIGHT = (
         type=click.Path(path_type=Path, dir_okay=False),
         default=None,
         help="history.json of the dataset: what was measured when, and how long it took.",
+    ),
+    click.option(
+        "--max-age",
+        type=click.IntRange(1, 365),
+        default=7,
+        show_default=True,
+        help="Measure every point at least once in so many nights.",
     ),
     click.option("--seed", type=int, default=None, help="Seed of all that is drawn. Default: random."),
     click.option("--even-blocked", is_flag=True, help="Count in what must not be launched, to see what it would take."),

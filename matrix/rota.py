@@ -1,8 +1,8 @@
 """The rota: which points are due tonight, why, and in which order they may claim the night. Pure arithmetic on nights.
 
 Sentinels and changed recipes first, every night; then a few groups measured twice, shared and alone; then all other
-points, the longest unmeasured first, spread so that each comes round every `stale_nights`; last, sentinels with enough
-requests for a certified p99.
+points, the longest unmeasured first, spread so that each comes round every `stale_nights`, and what failed again after
+1, 2, 4 nights; last, sentinels with enough requests for a certified p99.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from matrix.sentinels import sentinels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +69,7 @@ class Candidate:
     curve: str
     job: str
     label: str
+    gpu: str
     machines: int
     gpus: int
     start_minutes: float
@@ -80,11 +83,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is remembered of a point. Nights are ordinals; `x` and `y` place it on its frontier."""
+    """What is remembered of a point. Nights are ordinals; `failures` are verdicts since the last ok one; `x` and `y`
+    place it on its frontier.
+    """
 
     series: str
     seen: int | None = None
     ok: int | None = None
+    failures: int = 0
     certified: int | None = None
     x: float | None = None
     y: float | None = None
@@ -112,21 +118,23 @@ class Rota:
 def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int, policy: Policy, seed: int) -> Rota:
     """Tonight's claims. Deterministic: equal arguments, equal rota."""
     if not policy.by_age:
-        return Rota(wanted=tuple(Want(candidate=one, tier=Tier.STALE, why="always") for one in candidates), waiting={})
-    sentinel_keys = sentinels(candidates, memory)
+        return _by_calendar(candidates, night)
+    watching = sentinels(candidates, memory)
     wanted: dict[str, Want] = {}
     waiting: dict[str, str] = {}
     rest: list[Candidate] = []
     for one in candidates:
-        past, is_sentinel = memory.get(one.key), one.key in sentinel_keys and one.every_nights < policy.stale_nights
+        past, is_sentinel = memory.get(one.key), one.key in watching and one.every_nights < policy.stale_nights
         age = age_of(past, night)
         if past is None or past.series != one.series:
             tier = Tier.SENTINEL if is_sentinel else Tier.CHANGED
             wanted[one.id] = Want(candidate=one, tier=tier, why="new" if past is None else "changed")
+        elif past.failures:
+            _again(one, past, night, policy, Tier.SENTINEL if is_sentinel else Tier.STALE, wanted, waiting)
         elif is_sentinel and (age is None or age >= one.every_nights):
             wanted[one.id] = Want(candidate=one, tier=Tier.SENTINEL, why="sentinel")
-        elif age is not None and age < one.every_nights:
-            waiting[one.id] = f"measured {_nights(age)}; it is measured every {one.every_nights} nights"
+        elif is_sentinel:
+            waiting[one.id] = f"measured {_nights(age or 0)}; it is measured every {one.every_nights} nights"
         else:
             rest.append(one)
     _add_rest(rest, memory, night, policy, wanted, waiting)
@@ -134,6 +142,16 @@ def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int
     certified = _certified(wanted, memory, night, policy)
     order = sorted(wanted.values(), key=lambda want: _claim(want, memory, night))
     return Rota(wanted=_with_twins(order, pairs, certified), waiting=waiting)
+
+
+def _by_calendar(candidates: Sequence[Candidate], night: int) -> Rota:
+    """No memory: each point on fixed nights, in the order of the files."""
+    due = [one for one in candidates if (night + int(hashed(one.job), 16)) % one.every_nights == 0]
+    names = {one.id for one in due}
+    return Rota(
+        wanted=tuple(Want(candidate=one, tier=Tier.STALE, why="its night") for one in due),
+        waiting={one.id: "not its night" for one in candidates if one.id not in names},
+    )
 
 
 def age_of(past: Seen | None, night: int) -> int | None:
@@ -162,6 +180,29 @@ def fraction(*words: object) -> float:
     return int(hashed(*words), 16) / 16**16
 
 
+def _again(
+    one: Candidate,
+    past: Seen,
+    night: int,
+    policy: Policy,
+    tier: Tier,
+    wanted: dict[str, Want],
+    waiting: dict[str, str],
+) -> None:
+    """What failed is tried again after 1, 2, 4 nights: often enough for a flake, seldom enough for a broken recipe."""
+    age, pause = age_of(past, night) or 0, min(2 ** (past.failures - 1), _limit(one, policy))
+    text = f"failed {past.failures} times, last {_nights(age)}"
+    if age >= pause:
+        wanted[one.id] = Want(candidate=one, tier=tier, why=text)
+    else:
+        waiting[one.id] = f"{text}; tried again {pause} nights after that"
+
+
+def _limit(one: Candidate, policy: Policy) -> int:
+    """How many nights may pass between two measurements of a point that is no sentinel."""
+    return max(policy.stale_nights, one.every_nights)
+
+
 def _add_rest(
     rest: Sequence[Candidate],
     memory: Mapping[str, Seen],
@@ -177,16 +218,16 @@ def _add_rest(
     jobs: dict[str, list[Candidate]] = {}
     for one in rest:
         jobs.setdefault(one.job, []).append(one)
+    limits = {job: max(_limit(one, policy) for one in members) for job, members in jobs.items()}
     ages = {job: max(_age_or_ever(memory, one, night) for one in members) for job, members in jobs.items()}
-    share = math.ceil(len(jobs) / policy.stale_nights)
-    for number, job in enumerate(sorted(jobs, key=lambda job: (-ages[job], hashed(job)))):
+    share = math.ceil(sum(1 / limit for limit in limits.values()) - 1e-9)
+    for number, job in enumerate(sorted(jobs, key=lambda job: (-ages[job] / limits[job], hashed(job)))):
         for one in jobs[job]:
-            age = _age_or_ever(memory, one, night)
-            if number < share or age >= max(policy.stale_nights, one.every_nights):
+            age, limit = _age_or_ever(memory, one, night), _limit(one, policy)
+            if number < share or age >= limit:
                 why = "never measured" if math.isinf(age) else f"measured {_nights(int(age))}"
                 wanted[one.id] = Want(candidate=one, tier=Tier.STALE, why=why)
             else:
-                limit = max(policy.stale_nights, one.every_nights)
                 waiting[one.id] = f"measured {_nights(int(age))}; due within {limit} nights of that"
 
 
@@ -246,45 +287,3 @@ def _with_twins(order: Sequence[Want], pairs: set[str], certified: set[str]) -> 
     ]
     cut = next((number for number, want in enumerate(order) if want.tier > Tier.PAIR), len(order))
     return (*order[:cut], *twins, *order[cut:], *longer)
-
-
-def sentinels(candidates: Iterable[Candidate], memory: Mapping[str, Seen]) -> frozenset[str]:
-    """Keys of the two or three points that watch each curve: its ends and its knee."""
-    curves: dict[str, list[Candidate]] = {}
-    for one in candidates:
-        curves.setdefault(one.curve, []).append(one)
-    return frozenset(one.key for members in curves.values() for one in _watching(members, memory))
-
-
-def _watching(members: list[Candidate], memory: Mapping[str, Seen]) -> list[Candidate]:
-    measured = [(one, past) for one in members if (past := memory.get(one.key)) and past.x and past.y]
-    if len(members) <= 3:
-        return members
-    if len(measured) < 3:
-        placed = [(math.log(one.load), math.log(one.load), one) for one in members]
-        return _ends_and_middle(placed)
-    return _ends_and_knee([(math.log(past.x or 1), math.log(past.y or 1), one) for one, past in measured])
-
-
-def _ends_and_middle(placed: list[tuple[float, float, Candidate]]) -> list[Candidate]:
-    """Before anything is known: the lightest and the heaviest load per device, and the one in the geometric middle."""
-    ordered = sorted(placed, key=lambda item: (item[0], item[2].id))
-    low, high = ordered[0], ordered[-1]
-    middle = min(ordered[1:-1], key=lambda item: (abs(item[0] - (low[0] + high[0]) / 2), item[2].id))
-    return [low[2], middle[2], high[2]]
-
-
-def _ends_and_knee(placed: list[tuple[float, float, Candidate]]) -> list[Candidate]:
-    """The fastest, the one with the most throughput, and the one farthest out from the line between them (in logs)."""
-    fastest = max(placed, key=lambda item: (item[0], item[1], item[2].id))
-    fullest = max(placed, key=lambda item: (item[1], item[0], item[2].id))
-    across, up = fastest[0] - fullest[0], fullest[1] - fastest[1]
-    between = [item for item in placed if item[2] not in (fastest[2], fullest[2])]
-    ends = [fastest[2]] if fastest[2] is fullest[2] else [fastest[2], fullest[2]]
-    if not between:
-        return ends
-    knee = max(
-        between,
-        key=lambda item: ((item[0] - fullest[0]) * up + (item[1] - fastest[1]) * across, item[2].id),
-    )
-    return [*ends, knee[2]]
