@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 VERDICTS = ("ok", "invalid", "recipe_failed")
 """Outcomes that say something about the recipe."""
 
+_SERVED = ["recipe_digest", "server_args_digest"]
 _COLUMNS = [
-    *("night", "started_at", "ended_at", "run_id", "point_key", "job_id", "recipe_digest", "server_args_digest"),
+    *("night", "started_at", "ended_at", "run_id", "point_key", "job_id", *_SERVED),
     *("outcome", "duration_s", "requests_ok", "server_start_s", "interactivity_tok_per_s"),
     "output_tok_per_s_per_gpu",
 ]
@@ -38,10 +39,7 @@ def history_of(table: pa.Table) -> History:
 def _point(rows: pd.DataFrame) -> PointHistory:
     """`rows` are one point's verdicts, oldest first. Only those made with what the newest was made with count."""
     newest = rows.iloc[-1]
-    same = rows[
-        (rows["recipe_digest"] == newest["recipe_digest"])
-        & (rows["server_args_digest"] == newest["server_args_digest"])
-    ]
+    same = rows[(rows[_SERVED] == newest[_SERVED]).all(axis=1)]
     good = same[same["outcome"] == "ok"]
     certified = good[good["requests_ok"] >= CERTIFIED_REQUESTS]
     usual = good[good["requests_ok"] < CERTIFIED_REQUESTS] if len(certified) < len(good) else good

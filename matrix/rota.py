@@ -164,8 +164,12 @@ def _nights(age: int) -> str:
 
 
 def _claim(want: Want, memory: Mapping[str, Seen], night: int) -> tuple[int, float, str, str]:
-    """Oldest first; equal ages by job, in an order that is nobody's alphabet and does not change with the fleet."""
-    age = age_of(memory.get(want.candidate.key), night)
+    """Oldest first, as old as can be what was never measured as it is now.
+
+    Equal ages by job, in an order that is nobody's alphabet and does not change with the fleet.
+    """
+    past = memory.get(want.candidate.key)
+    age = age_of(past, night) if past is not None and past.series == want.candidate.series else None
     older_first = -math.inf if age is None else -age
     return want.tier, older_first, hashed(want.candidate.job), want.candidate.id
 

@@ -48,6 +48,10 @@ def _ends_and_knee(placed: list[tuple[float, float, Candidate]]) -> list[Candida
         return ends
     knee = max(
         between,
-        key=lambda item: ((item[0] - fullest[0]) * up + (item[1] - fastest[1]) * across, item[2].id),
+        key=lambda item: (
+            (item[0] - fullest[0]) * up + (item[1] - fastest[1]) * across,
+            item[0] + item[1],  # where one point is best at both there is no line
+            item[2].id,
+        ),
     )
     return [*ends, knee[2]]
