@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -57,7 +58,7 @@ def test_neither_the_window_nor_the_budget_is_ever_exceeded_and_nothing_is_lost(
     for spans in busy.values():
         ordered = sorted(spans)
         assert ordered[-1][1] <= whole + 1e-3
-        assert all(earlier[1] <= later[0] + 1e-3 for earlier, later in zip(ordered, ordered[1:], strict=False))
+        assert all(earlier[1] <= later[0] + 1e-3 for earlier, later in pairwise(ordered))
     if policy.gpu_hours is not None:
         assert night.gpu_minutes <= policy.gpu_hours * 60 * (1 - policy.retry_share) + 1e-3
     placed = [want for job in night.jobs for want in job.wants]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,7 +140,7 @@ def test_each_sentinel_is_certified_once_in_twenty_eight_nights() -> None:
                 memory[want.candidate.key] = replace(memory[want.candidate.key], certified=night)
     assert len(nights) == len(candidates)
     assert all(3 <= len(found) <= 4 for found in nights.values())
-    gaps = [later - earlier for found in nights.values() for earlier, later in zip(found, found[1:], strict=False)]
+    gaps = [later - earlier for found in nights.values() for earlier, later in pairwise(found)]
     assert min(gaps) >= 28 - CERTIFIED_GRACE_NIGHTS
     assert max(gaps) <= 28 + CERTIFIED_GRACE_NIGHTS
 

@@ -16,15 +16,9 @@ from tests.matrix.nights import a_yard
 def a_work(number: int, points: int = 2, **changes: object) -> Work:
     found = tuple(Measurement(id=f"p{number}.{n}", minutes=4.0, measured_minutes=3.0) for n in range(points))
     work = Work(
-        job=f"j{number}",
-        label="a",
-        gpu="h200",
-        machines=1,
-        gpus=8,
-        start_minutes=10.0,
-        measurements=found,
-        order=number,
-    )
+        job=f"j{number}", label="a", gpu="h200", machines=1, gpus=8, start_minutes=10.0,
+        measurements=found, order=number,
+    )  # fmt: skip
     return replace(work, **changes)  # type: ignore[arg-type]
 
 
