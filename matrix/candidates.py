@@ -58,10 +58,10 @@ class Matrix:
     impossible: tuple[Impossible, ...]
 
 
-def matrix_of(fleet: Fleet, history: History = NO_HISTORY, start_minutes: float | None = None) -> Matrix:
-    """The whole matrix, placed and estimated. `start_minutes` overrides every start."""
+def matrix_of(fleet: Fleet, history: History = NO_HISTORY) -> Matrix:
+    """The whole matrix, placed and estimated."""
     items = list(expand(fleet))
-    estimator = Estimator(fleet=fleet, history=history, start_minutes=start_minutes)
+    estimator = Estimator(fleet=fleet, history=history)
     impossible = [Impossible(point=item.point, why=item.why) for item in items if isinstance(item, Dropped)]
     members: dict[str, Member] = {}
     for found in group(fleet, (item for item in items if isinstance(item, Point))):

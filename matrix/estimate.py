@@ -46,16 +46,13 @@ class Minutes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
-    """Expected minutes of everything in a fleet. `start_minutes` overrides every start, for what-if questions."""
+    """Expected minutes of everything in a fleet."""
 
     fleet: Fleet
     history: History = NO_HISTORY
-    start_minutes: float | None = None
 
     def start(self, found: ServerGroup) -> float:
         """From the command to a server that has generated a token."""
-        if self.start_minutes is not None:
-            return self.start_minutes
         if found.job_id in self.history.starts:
             return self.history.starts[found.job_id]
         recipe = self.fleet.recipes[found.recipe]

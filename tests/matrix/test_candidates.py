@@ -23,10 +23,6 @@ def test_a_candidate_says_where_with_whom_and_how_long(fleet: Fleet) -> None:
     assert {one.curve for one in found} == {"tiny-cpu/short/none", "tiny-cpu/long/none"}
 
 
-def test_one_start_time_for_all_is_a_question_one_can_ask(fleet: Fleet) -> None:
-    assert {one.candidate.start_minutes for one in matrix_of(fleet, start_minutes=8.0).members.values()} == {8.0}
-
-
 def test_what_the_model_cannot_hold_is_impossible_for_a_stated_reason(tmp_path: Path) -> None:
     fleet = load_fleet(write_fleet(tmp_path, model=MODEL.replace("max_context: 4096", "max_context: 200")))
     (gone,) = matrix_of(fleet).impossible

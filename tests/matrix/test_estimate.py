@@ -79,4 +79,3 @@ def test_history_wins_over_every_default(tmp_path: Path) -> None:
     assert estimator.point(found.points[0]).whole == 9.0
     assert estimator.point(found.points[0]).measured == 1.0
     assert estimator.point(found.points[0], CERTIFIED_REQUESTS).whole != 9.0
-    assert Estimator(fleet=fleet, history=history, start_minutes=3.0).start(found) == 3.0
