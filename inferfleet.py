@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from matrix.errors import FleetError
-from matrix.options import night_options, selection
+from matrix.front import COMMANDS, recipe_group
+from matrix.options import FLEET, selection
 
 if TYPE_CHECKING:
-    from matrix.options import NightOptions
     from matrix.select import Selector
 
-FLEET = click.option(
-    "--fleet",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of fleet data. Default: matrix/data.",
-)
 PLAN = click.option(
     "--plan",
     "plan_path",
@@ -36,121 +32,47 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-@cli.command("check")
-@FLEET
-def check_command(fleet: Path | None) -> None:
-    """Check the fleet's data: every problem with its file, line and remedy."""
-    from matrix import commands
-
-    click.echo(commands.check_fleet(fleet))
-
-
-@cli.command("list")
-@FLEET
-@click.option("--jobs", is_flag=True, help="List server starts instead of points.")
-@click.option("--explain", metavar="NAME", default=None, help="Say why this point or recipe is there, or is not.")
-@selection
-def list_command(fleet: Path | None, explain: str | None, selector: Selector, *, jobs: bool) -> None:
-    """List every point of the matrix, one id per line (what cannot be measured says why)."""
-    from matrix import commands
-
-    if explain is not None:
-        click.echo(commands.explain_point(fleet, explain, selector))
-        return
-    for line in commands.list_jobs(fleet, selector) if jobs else commands.list_points(fleet, selector):
-        click.echo(line)
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command("show")
 @FLEET
+@click.option("--command", "replayable", is_flag=True, help="Print the command that starts its server, to be pasted.")
 @click.argument("name")
-def show_command(fleet: Path | None, name: str) -> None:
+def show_command(fleet: Path | None, name: str, *, replayable: bool) -> None:
     """Show one recipe, point or job in full, with the server arguments it renders to."""
     from matrix import commands
 
-    click.echo(commands.show(fleet, name))
+    if not replayable:
+        click.echo(commands.show(fleet, name))
+        return
+    from launch.replay import replay
+    from runners.hostfacts import server_threads
+
+    for job, server in commands.servers(fleet, name):
+        click.echo(f"# {job}\n{replay(server, os.environ, server_threads())}")
 
 
-@cli.group("import")
-def import_group() -> None:
-    """Turn another project's matrix into recipes of ours; what cannot be said is listed and counted."""
-
-
-@import_group.command("inferencex")
-@click.argument("masters", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@recipe_group.command("diff")
+@FLEET
+@click.argument("revision", default="main")
 @click.option(
-    "--runners",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Their runners.yaml.",
-)
-@click.option(
-    "--flags",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=None,
-    help="JSON of their server flags.",
+    help="A folder of fleet data to compare with, instead of a revision.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="A fleet folder. What it has is used and kept; what it lacks is written.",
-)
-@click.option("--all-places", is_flag=True, help="Name every place of a finding, not the first three.")
-def import_inferencex_command(
-    masters: tuple[Path, ...], runners: Path, flags: Path | None, out: Path, *, all_places: bool
-) -> None:
-    """Import InferenceX's master files as recipes. Images and models stay unpinned; unknown flags stay unknown."""
+def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None) -> None:
+    """Say what the data changes against a git revision: points, server starts, GPU-hours, histories that end."""
+    from launch.git import files_at
     from matrix import commands
+    from matrix.fleet import DATA
 
-    click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
-
-
-@cli.command("plan")
-@FLEET
-@click.option("--host", default=None, help="One host, and all it can run. Default without --night: this-machine.")
-@click.option("--night", default=None, help="ISO date. Without --host: plan the whole fleet's night.")
-@night_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
-@click.option("--explain", metavar="NAME", default=None, help="Write nothing; say why this point or recipe is in.")
-@selection
-def plan_command(
-    fleet: Path | None,
-    host: str | None,
-    night: str | None,
-    out: Path,
-    explain: str | None,
-    selector: Selector,
-    options: NightOptions,
-) -> None:
-    """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
-    from matrix import commands, nightcommands
-
-    if night is not None and host is None:
-        asked = nightcommands.asked_for(options, selector)
-        if explain is not None:
-            click.echo(nightcommands.explain_night(fleet, night, options.seed, asked, explain))
-        else:
-            click.echo(nightcommands.make_night(fleet, night, options.seed, asked, out))
-    elif explain is not None:
-        click.echo(commands.explain_plan(fleet, host or "this-machine", explain, selector))
-    else:
-        click.echo(
-            commands.make_plan(fleet, host or "this-machine", commands.tonight(night, options.seed), selector, out)
-        )
-
-
-@cli.command("simulate")
-@FLEET
-@click.option("--nights", type=click.IntRange(1, 365), default=14, show_default=True, help="How many in a row.")
-@night_options
-@click.option("--perfect", is_flag=True, help="Nothing fails. Default: the field's published failure rates.")
-@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
-def simulate_command(fleet: Path | None, nights: int, options: NightOptions, *, perfect: bool, as_json: bool) -> None:
-    """Play the plan against a model of the fleet for many nights, beside one server start per point."""
-    from matrix import nightcommands
-
-    click.echo(nightcommands.simulate(fleet, nights, options, perfect=perfect, as_json=as_json))
+    with nullcontext((against, None)) if against else files_at(revision, fleet or DATA) as (before, sha):
+        click.echo(f"against {before}" if sha is None else f"against {revision} ({sha[:12]})")
+        for line in commands.diff_recipes(before, fleet):
+            click.echo(line)
 
 
 @cli.command("run")
@@ -164,18 +86,26 @@ def simulate_command(fleet: Path | None, nights: int, options: NightOptions, *, 
 )
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
+@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
 @selection
 def run_command(
-    plan_path: Path, job_id: str | None, out: Path, attempt: int, not_after: str | None, selector: Selector
+    plan_path: Path,
+    job_id: str | None,
+    out: Path,
+    attempt: int,
+    not_after: str | None,
+    selector: Selector,
+    *,
+    unpinned: bool,
 ) -> None:
     """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
     from runners import commands
 
     if job_id is None:
-        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after))
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
     if selector.conditions:
         raise click.UsageError(f"--job names one job; leave out {selector}")
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after))
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
 
 
 @cli.command("merge")
@@ -211,11 +141,13 @@ def verify_command(home: Path) -> None:
 
 @cli.command("site")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
-def site_command(home: Path) -> None:
-    """Build the results page from the dataset."""
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: HOME/site.")
+@selection
+def site_command(home: Path, out: Path | None, selector: Selector) -> None:
+    """Build the results page from the dataset, or from the selected part of it."""
     from aggregate import commands
 
-    click.echo(commands.build_site(home))
+    click.echo(commands.build_site(home, selector, out))
 
 
 @cli.command("demo")

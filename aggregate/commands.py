@@ -17,11 +17,13 @@ from aggregate.terminal import frontier_text
 from matrix.errors import FleetError
 from matrix.history import write_history
 from matrix.planfile import read_plan
+from matrix.select import EVERYTHING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aggregate.rows import Coverage
+    from matrix.select import Selector
 
 ROWS, COVERAGE, HISTORY = "rows.ndjson", "coverage.json", "history.json"
 
@@ -51,9 +53,9 @@ def show_frontiers(home: Path) -> str:
     return frontier_text(frontiers(read_table(home)))
 
 
-def build_site(home: Path) -> str:
+def build_site(home: Path, selector: Selector = EVERYTHING, out: Path | None = None) -> str:
     """Write the page and say where it is."""
-    return f"page: {build(home, home / 'site').resolve().as_uri()}"
+    return f"page: {build(home, out or home / 'site', selector).resolve().as_uri()}"
 
 
 def verify(home: Path) -> str:

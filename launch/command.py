@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from launch.engines import EngineAdapter
+    from matrix.plan import Server
+
 # By exact name: a host's LD_PRELOAD, PYTHONPATH or proxy would change what is measured.
 HOST_VARIABLES = (
     "PATH",
@@ -42,3 +45,17 @@ def with_host_variables(command: Command, host_env: Mapping[str, str]) -> Comman
 def with_recipe_variables(command: Command, env: Mapping[str, str]) -> Command:
     """The command with a recipe's variables, which its engine's list allows; the adapter's own win."""
     return replace(command, env={**env, **command.env})
+
+
+def server_command(
+    engine: EngineAdapter,
+    server: Server,
+    model_path: str,
+    host: str,
+    port: int,
+    threads: int,
+    host_env: Mapping[str, str],
+) -> Command:
+    """What starts `server` as a plain process of this host."""
+    command = with_recipe_variables(engine.command(server, model_path, host, port, threads), server.env)
+    return with_host_variables(command, host_env)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.facts import NamedWeights, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights, TraceWorkload
+from matrix.recipe import pinned
 from matrix.serving import pools
 
 if TYPE_CHECKING:
     from matrix.facts import Model
     from matrix.fleet import Fleet
+    from matrix.plan import Server
     from matrix.point import Point
 
 
@@ -35,4 +37,14 @@ def _why_not_measurable(model: Model, point: Point) -> str | None:
     speculation = point.serving.speculation
     if speculation is not None and speculation.method != "none":
         return "speculative decoding on random tokens would measure the acceptance of noise"
+    return None
+
+
+def why_unpinned(server: Server) -> str | None:
+    """What of a server could change under its name between two nights; None when nothing can."""
+    if not pinned(server.image):
+        return f"the image {server.image} has no digest"
+    weights = server.model.weights
+    if isinstance(weights, HubWeights) and weights.revision is None:
+        return f"the model {server.model_id} has no revision"
     return None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from matrix.atomic import write_atomic
+from matrix.blocked import why_blocked
 from matrix.check import check
+from matrix.diff import diff, diff_text
 from matrix.errors import DataProblems, FleetError, nearest
 from matrix.expand import Dropped, expand, point_of
 from matrix.explain import explain
@@ -16,18 +21,21 @@ from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
 from matrix.importers import files
-from matrix.jobs import Night
+from matrix.jobs import Night, server_of
+from matrix.official import unpinned
 from matrix.planfile import write_plan
-from matrix.planner import build_plan
+from matrix.planner import NOT_ASKED_FOR, build_plan
 from matrix.point import Point, point_id, point_key
+from matrix.recipe_new import new_recipe, write_recipe
+from matrix.schema import schemas
 from matrix.select import EVERYTHING, select
 from matrix.traits import traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from matrix.plan import Plan
+    from matrix.plan import Plan, Server
     from matrix.select import Selector
 
 
@@ -42,9 +50,14 @@ def _points(fleet: Fleet) -> list[Point]:
     return [item for item in expand(fleet) if isinstance(item, Point)]
 
 
-def check_fleet(root: Path | None) -> str:
-    """One line of counts when everything agrees; raises `DataProblems` with all that does not."""
+def check_fleet(root: Path | None, *, official: bool = False) -> str:
+    """One line of counts when everything agrees; raises `DataProblems` with all that does not.
+
+    `official` asks in addition that nothing can change under its name.
+    """
     fleet = _checked(root)
+    if official and (problems := unpinned(fleet)):
+        raise DataProblems(problems)
     points = _points(fleet)
     starts = len(group(fleet, points))
     return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
@@ -113,6 +126,49 @@ def _pretty(record: object) -> str:
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
 
 
+def servers(root: Path | None, name: str) -> list[tuple[str, Server]]:
+    """The servers of a job, of a point's job, or of all a recipe's jobs, by job id; those that may be launched."""
+    fleet = _checked(root)
+    groups = group(fleet, _points(fleet))
+    meant = [g for g in groups if name in (g.recipe, g.job_id) or name in map(point_id, g.points)]
+    if not meant:
+        known = [*fleet.recipes, *(found.job_id for found in groups)]
+        raise FleetError(f"no recipe, job or point {name!r}: {nearest(name, known)}")
+    blocked = [why_blocked(fleet, found.points[0]) for found in meant]
+    if all(blocked):
+        raise FleetError(f"{meant[0].job_id} is never launched: {blocked[0]}")
+    return [(found.job_id, server_of(fleet, found)) for found, why in zip(meant, blocked, strict=True) if why is None]
+
+
+def start_recipe(root: Path | None, name: str, sibling: str, facts: Mapping[str, str]) -> Iterator[str]:
+    """Write a recipe that begins as a copy of `sibling`, and say what is left to do."""
+    fleet = load_fleet(root or DATA)
+    new = new_recipe(fleet, name, sibling, facts)
+    write_recipe(new)
+    yield from new.lines()
+    yield f"then: inferfleet check; inferfleet show {name}; inferfleet recipe diff"
+
+
+def diff_recipes(before: Path, root: Path | None) -> Iterator[str]:
+    """What the fleet in `root` changes against the one in `before`."""
+    try:
+        old = _checked(before)
+    except DataProblems as error:
+        raise FleetError(f"the data to compare with does not check:\n{error}") from None
+    if not old.recipes:
+        raise FleetError(f"{before}: holds no recipes to compare with; name a folder like matrix/data")
+    return diff_text(diff(old, _checked(root)))
+
+
+def write_schemas(root: Path | None, out: Path) -> Iterator[str]:
+    """Write the editor schemas, and say how an editor finds them."""
+    for name, schema in schemas(load_fleet(root or DATA)).items():
+        write_atomic(out / name, schema)
+        yield str(out / name)
+    beside = os.path.relpath(out / "recipes.schema.json", (root or DATA) / "recipes" / "VENDOR")
+    yield f"a recipe's first line, for editors: # yaml-language-server: $schema={beside}"
+
+
 def make_plan(root: Path | None, host: str, night: Night, selector: Selector, out: Path) -> str:
     """Write the plan and say what is in it."""
     plan = build_plan(load_fleet(root or DATA), host, night, selector)
@@ -139,6 +195,10 @@ def summary(plan: Plan) -> str:
     points = sum(len(job.points) for job in plan.jobs)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
+    asked = [left.why for left in plan.left_out if not left.why.startswith(NOT_ASKED_FOR)]
+    if not plan.jobs and asked:
+        ((why, count),) = Counter(asked).most_common(1)
+        return f"{text}; left out are all {len(asked)} that were asked for, {count} of them because: {why}"
     left_out = sum(not left.elsewhere for left in plan.left_out)
     return f"{text}; {left_out} left out" if left_out else text
 

@@ -67,6 +67,12 @@ class Estimator:
         return _by_default(point, requests)
 
 
+def expected_minutes(fleet: Fleet, found: ServerGroup) -> float:
+    """One server start and all its points, by default: without history."""
+    estimator = Estimator(fleet=fleet)
+    return estimator.start(found) + sum(estimator.point(point).whole for point in found.points)
+
+
 def _by_default(point: Point, requests: int | None) -> Minutes:
     length, workload = point.workload.run_length, point.workload
     if not isinstance(workload, RandomWorkload):

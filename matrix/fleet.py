@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
-from matrix.errors import DataProblems, Problem, nearest
+from matrix.errors import DataProblems, Problem
 from matrix.facts import Engine, Fact, Gpu, Host, Model, Workload
+from matrix.mistakes import mistakes
 from matrix.price import Price
 from matrix.recipe import Recipe
 from matrix.yamlfile import Document, Value, Where, read_yaml
@@ -138,74 +139,4 @@ def _record(document: Document, key: str, value: Value, kind: type[FactT]) -> Fa
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise DataProblems([_explain(document, key, kind, str(error))]) from None
-
-
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
-_REQUIRED = re.compile(r"missing required field `(?P<name>[^`]*)`")
-_NOT_TEXT = re.compile(r"Expected `str.*`, got `(int|float|bool|null)`")
-
-
-def _explain(document: Document, key: str, kind: type[Fact], error: str) -> Problem:
-    """msgspec's message in our words, with the line it is about and a remedy."""
-    match = _AT.match(error)
-    what, path = (match["what"], match["path"] or "$") if match else (error, "$")
-    where = _where(key, path)
-    remedy = ""
-    if unknown := _UNKNOWN.search(what):
-        name = unknown["name"]
-        where = (*where, name)
-        what = f"unknown key {name!r}"
-        remedy = nearest(name, known_keys(kind, path))
-    elif missing := _REQUIRED.search(what):
-        what = f"the key {missing['name']!r} is missing"
-        remedy = f"add `{missing['name']}: ...`"
-    elif _NOT_TEXT.search(what):
-        remedy = "quote it: this value is text"
-    shown = path.removeprefix("$").lstrip(".")
-    message = f"{key}: {what}" + (f" (in {shown})" if shown else "")
-    return Problem(file=document.file, line=document.line(where), message=message, remedy=remedy)
-
-
-def _where(key: str, path: str) -> Where:
-    """msgspec's `$.layouts[0].flags` as our path. It hides dict keys as `[...]`; there we stop."""
-    where: list[str | int] = [key]
-    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
-        if index == "...":
-            break
-        where.append(name or int(index))
-    return tuple(where)
-
-
-def known_keys(kind: type[Fact], path: str) -> set[str]:
-    """The keys a record at `path` inside `kind` may have (union members together)."""
-    types: list[object] = [msgspec.inspect.type_info(kind)]
-    for name, _index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
-        types = _step(types, name)
-    return {
-        field.encode_name
-        for info in _flat(types)
-        if isinstance(info, msgspec.inspect.StructType)
-        for field in info.fields
-    }
-
-
-def _flat(types: list[object]) -> list[object]:
-    flat: list[object] = []
-    for info in types:
-        flat += _flat(list(info.types)) if isinstance(info, msgspec.inspect.UnionType) else [info]
-    return flat
-
-
-def _step(types: list[object], name: str) -> list[object]:
-    """The types one step down: into the named field, or into a container's items when `name` is empty."""
-    found: list[object] = []
-    for info in _flat(types):
-        if name and isinstance(info, msgspec.inspect.StructType):
-            found += [field.type for field in info.fields if field.encode_name == name]
-        elif isinstance(info, msgspec.inspect.DictType):
-            found.append(info.value_type)
-        elif isinstance(info, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
-            found.append(info.item_type)
-    return found
+        raise DataProblems(mistakes(document, key, value, kind, str(error))) from None

@@ -1,4 +1,4 @@
-"""Groups of options of the front door, so that every command speaks the same words."""
+"""Options of the front door that several commands share, so that they all speak the same words."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Shown = TypeVar("Shown")
+
+FLEET = click.option(
+    "--fleet",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of fleet data. Default: matrix/data.",
+)
 
 
 def selection(command: Callable[..., Shown]) -> Callable[..., Shown]:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from matrix.select import Selector
 
 
+NOT_ASKED_FOR = "not asked for: "
+"""How the reason of a point begins that the selection leaves out."""
+
+
 def build_plan(
     fleet: Fleet, host_id: str, night: Night, selector: Selector = EVERYTHING, history: History = NO_HISTORY
 ) -> Plan:
@@ -44,7 +48,7 @@ def build_plan(
     left_out: dict[str, LeftOut] = {}
     for item, unasked in with_selection(fleet, selector):
         point = point_of(item)
-        why = item.why if isinstance(item, Dropped) else why_not_on(fleet, host_id, point) or unasked
+        why = unasked or (item.why if isinstance(item, Dropped) else why_not_on(fleet, host_id, point))
         if why is not None:
             elsewhere = fleet.recipes[point.recipe].gpu != fleet.hosts[host_id].gpu
             left_out[point_id(point)] = LeftOut(id=point_id(point), why=why, elsewhere=elsewhere)
@@ -74,7 +78,7 @@ def with_selection(fleet: Fleet, selector: Selector) -> Iterator[tuple[Point | D
     require(selector, [one for _, one in having])
     for item, one in having:
         missed = selector.missed(one)
-        yield item, None if missed is None else f"not asked for: {missed}"
+        yield item, None if missed is None else f"{NOT_ASKED_FOR}{missed}"
 
 
 def _job(estimator: Estimator, host_id: str, found: ServerGroup, members: list[Point], night: Night) -> Job:

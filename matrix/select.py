@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from matrix.errors import FleetError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Value = str | int
-    Known = Mapping[str, frozenset[Value]]
     T = TypeVar("T")
 
 NAMES = {
@@ -44,8 +45,7 @@ NUMBERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """What a point can be selected by. Every field holds all values that count: a model's id and its family, the
     size of each pool. An empty field matches no condition (a trace has no one input length).
     """
@@ -98,8 +98,11 @@ class Condition:
     words: tuple[Name | Range, ...]
 
     def __call__(self, traits: Traits) -> bool:
-        values = _values(traits, self.field)
-        return any(word(value) for word in self.words for value in values)
+        return any(map(self.allows, _values(traits, self.field)))
+
+    def allows(self, value: Value) -> bool:
+        """Whether any of the words means this value."""
+        return any(word(value) for word in self.words)
 
     def __str__(self) -> str:
         return f"--{self.field} {','.join(word.text for word in self.words)}"
@@ -142,7 +145,7 @@ def _condition(field: str, words: list[str]) -> Condition:
     return Condition(field, tuple(_range(field, word) for word in words))
 
 
-_RANGE = re.compile(r"(?P<low>[0-9]{1,12})?(?P<dots>\.\.)?(?P<high>[0-9]{1,12})?", re.ASCII)
+_RANGE = re.compile(r"(?P<low>[0-9]{1,12})?((?P<dots>\.\.)(?P<high>[0-9]{1,12})?)?")
 
 
 def _range(field: str, word: str) -> Range:
@@ -161,30 +164,40 @@ def _values(traits: Traits, field: str) -> tuple[Value, ...]:
     return values
 
 
-def known_values(traits: Iterable[Traits], fields: Iterable[str]) -> Known:
-    """Every value of these fields that some point has."""
-    known: dict[str, set[Value]] = {field: set() for field in fields}
-    for one in traits:
-        for field, values in known.items():
-            values.update(_values(one, field))
-    return {field: frozenset(values) for field, values in known.items()}
-
-
 def require(selector: Selector, everything: Sequence[Traits]) -> None:
     """Raise a `FleetError` for a word that matches nothing there is, and for options that together leave nothing.
 
     A typing error must not select less, silently.
     """
-    known = known_values(everything, {condition.field for condition in selector.conditions})
-    for condition in selector.conditions:
+    _left(selector, everything)
+
+
+def select(selector: Selector, items: Iterable[T], traits: Callable[[T], Traits]) -> list[T]:
+    """The items that are meant, in their order. Raises as `require` does."""
+    everything = list(items)
+    if not selector.conditions:
+        return everything
+    return [everything[index] for index in _left(selector, [traits(item) for item in everything])]
+
+
+def _left(selector: Selector, everything: Sequence[Traits]) -> Sequence[int]:
+    """Indexes of what is meant. Words are held against each value once, not against each point."""
+    known = [_known(everything, condition.field) for condition in selector.conditions]
+    for condition, values in zip(selector.conditions, known, strict=True):
         for word in condition.words:
-            if not any(word(value) for value in known[condition.field]):
-                raise FleetError(_nothing(condition.field, word, known[condition.field]))
-    left = everything
-    for done, condition in enumerate(selector.conditions):
-        before, left = left, [one for one in left if condition(one)]
+            if not any(word(value) for value in values):
+                raise FleetError(_nothing(condition.field, word, values))
+    left: Sequence[int] = range(len(everything))
+    for done, (condition, values) in enumerate(zip(selector.conditions, known, strict=True)):
+        meant = frozenset(value for value in values if condition.allows(value))
+        before, left = left, [i for i in left if not meant.isdisjoint(_values(everything[i], condition.field))]
         if not left:
-            raise FleetError(_emptied(selector, done, before))
+            raise FleetError(_emptied(selector, done, [everything[index] for index in before]))
+    return left
+
+
+def _known(everything: Iterable[Traits], field: str) -> frozenset[Value]:
+    return frozenset(value for one in everything for value in _values(one, field))
 
 
 def _nothing(field: str, word: Name | Range, known: frozenset[Value]) -> str:
@@ -201,16 +214,6 @@ def _in_order(values: Iterable[Value]) -> str:
 def _emptied(selector: Selector, done: int, before: Sequence[Traits]) -> str:
     """`before` is what the first `done` conditions left; the next left nothing."""
     condition = selector.conditions[done]
-    known = known_values(before, [condition.field])[condition.field]
+    known = _known(before, condition.field)
     so_far = Selector(selector.conditions[:done])
     return f"{condition}: none of the {len(before)} points of {so_far}; those have {condition.field} {_in_order(known)}"
-
-
-def select(selector: Selector, items: Iterable[T], traits: Callable[[T], Traits]) -> list[T]:
-    """The items that are meant, in their order. Raises as `require` does."""
-    everything = list(items)
-    if not selector.conditions:
-        return everything
-    having = [traits(item) for item in everything]
-    require(selector, having)
-    return [item for item, one in zip(everything, having, strict=True) if selector(one)]

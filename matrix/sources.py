@@ -95,7 +95,7 @@ def _notes(fleet: Fleet, kind: str, name: str, fact: Fact) -> Iterator[Problem]:
             if value is _ABSENT:
                 remedy = nearest(field, _fields(fact))
                 yield fleet.fact_problem(kind, name, where, f"`{note}` speaks of {field!r}, which is no field", remedy)
-            elif (value is not None) is not wants_value:
+            elif (value not in (None, {})) is not wants_value:
                 message = f"`{note}` speaks of {field}, which {'is null' if wants_value else 'has a value'}"
                 yield fleet.fact_problem(kind, name, where, message, "remove one of the two")
             elif not text.strip():

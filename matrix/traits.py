@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from matrix.facts import RandomWorkload
 from matrix.select import Traits
 from matrix.serving import device_count, pools
@@ -18,17 +20,21 @@ if TYPE_CHECKING:
 
 
 def traits_of(fleet: Fleet) -> Callable[[Point], Traits]:
-    """The function that gives a point of `fleet` its traits."""
+    """The function that gives a point of `fleet` its traits: but for the load, those of a layout and workload."""
+    known: dict[tuple[str, str, str], Traits] = {}
 
     def traits(point: Point) -> Traits:
-        recipe = fleet.recipes[point.recipe]
-        return _traits(
-            point,
-            model=_names(recipe.model, fleet.models[recipe.model]),
-            gpu=recipe.gpu,
-            engine=recipe.engine,
-            precision=recipe.precision,
-        )
+        cell = (point.recipe, point.layout_name, point.workload_id)
+        if cell not in known:
+            recipe = fleet.recipes[point.recipe]
+            known[cell] = _traits(
+                point,
+                model=_names(recipe.model, fleet.models[recipe.model]),
+                gpu=recipe.gpu,
+                engine=recipe.engine,
+                precision=recipe.precision,
+            )
+        return msgspec.structs.replace(known[cell], conc=(point.load.streams,))
 
     return traits
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from matrix.blocked import why_unpinned
 from matrix.errors import FleetError
 from matrix.planfile import find_job, read_plan
 from matrix.select import EVERYTHING, select
@@ -31,12 +32,12 @@ ALL_OK, NOT_ALL_OK, INTERRUPTED = 0, 4, 130
 """Exit codes: 4 means the artifact is whole, and some of its points are not `ok`."""
 
 
-def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None) -> int:
+def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None, *, unpinned: bool = False) -> int:
     """Run one job of a plan; the exit code says whether every point ended `ok`."""
     plan = read_plan(plan_path)
     job = find_job(plan, job_id)
-    if job.blocked is not None:
-        raise FleetError(f"job {job_id} is planned and must not be launched: {job.blocked}")
+    if why := _why_not(job, unpinned=unpinned):
+        raise FleetError(f"job {job_id} is planned and must not be launched: {why}")
     _require_empty(out)
     options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
     try:
@@ -54,6 +55,8 @@ def run_all(
     selector: Selector = EVERYTHING,
     attempt: int = 1,
     not_after: str | None = None,
+    *,
+    unpinned: bool = False,
 ) -> int:
     """Run every launchable job that holds a selected point, one after the other, each whole and into its own artifact.
 
@@ -61,7 +64,7 @@ def run_all(
     """
     plan = read_plan(plan_path)
     until = _instant(not_after)
-    jobs = {artifacts / f"job-{job.id}-a{attempt}": job for job in _launchable(plan, selector)}
+    jobs = {artifacts / f"job-{job.id}-a{attempt}": job for job in _launchable(plan, selector, unpinned=unpinned)}
     for out in jobs:
         _require_empty(out)
     progress = Progress.of(plan, tuple(job.id for job in jobs.values()))
@@ -82,14 +85,23 @@ def _require_empty(out: Path) -> None:
         raise FleetError(f"{out}: is not empty. An artifact is written once: choose a new folder")
 
 
-def _launchable(plan: Plan, selector: Selector) -> list[Job]:
+def _why_not(job: Job, *, unpinned: bool) -> str | None:
+    """Why a job may not be launched: something of it is unknown, or not fixed and nobody said that is all right."""
+    if job.blocked is not None or unpinned:
+        return job.blocked
+    why = why_unpinned(job.server)
+    return f"{why}; `inferfleet pin` fixes it, --unpinned runs it all the same" if why else None
+
+
+def _launchable(plan: Plan, selector: Selector, *, unpinned: bool) -> list[Job]:
     """The jobs with a selected point that may be launched; a `FleetError` where all that are meant may not."""
     having = [(job, planned_traits(job, point)) for job in plan.jobs for point in job.points]
     meant = {job.id for job, _ in select(selector, having, lambda pair: pair[1])}
     jobs = [job for job in plan.jobs if job.id in meant]
-    launchable = [job for job in jobs if job.blocked is None]
+    launchable = [job for job in jobs if _why_not(job, unpinned=unpinned) is None]
     if jobs and not launchable:
-        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {jobs[0].blocked}")
+        why = _why_not(jobs[0], unpinned=unpinned)
+        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {why}")
     return launchable
 
 

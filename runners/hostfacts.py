@@ -28,6 +28,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def server_threads() -> int:
+    """CPU threads a server may compute with: one core stays with the client, for a starved client misreports."""
+    return max(1, cores() - 1)
+
+
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():

@@ -19,7 +19,7 @@ from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.errors import FleetError
 from matrix.words import Reason
-from runners.hostfacts import cores, host_facts
+from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
 from runners.measure import measure
 from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
@@ -145,7 +145,7 @@ class _Run:
             self.job.server,
             log=log,
             label=label,
-            host_threads=max(1, cores() - 1),  # one core stays with the client: a starved client misreports
+            host_threads=server_threads(),
             ready_deadline_s=self.options.ready_deadline_s,
         )
         if isinstance(started, NotReady):

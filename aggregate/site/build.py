@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregate.dataset import read_table
+from aggregate.selection import selected
 from aggregate.site.adapter import page_of
 from aggregate.site.published import load_published
 from aggregate.site.render import render
 from matrix.atomic import write_atomic
 from matrix.fleet import load_fleet
+from matrix.select import EVERYTHING
 
 if TYPE_CHECKING:
     from aggregate.site.page import PageModel
     from aggregate.site.published import PublishedRow
+    from matrix.select import Selector
 
 STATIC = Path(__file__).parent / "static"
 DATA = Path(__file__).parents[1] / "data"
@@ -26,9 +29,10 @@ def published_rows(path: Path = PUBLISHED) -> tuple[PublishedRow, ...]:
     return load_published(path.read_text(encoding="utf-8"), path.name)
 
 
-def build(home: Path, out: Path) -> Path:
-    """Build the page of the dataset under `home` into the folder `out`; returns its `index.html`."""
-    return write_site(page_of(read_table(home), published_rows(), load_fleet().gpus), out)
+def build(home: Path, out: Path, selector: Selector = EVERYTHING) -> Path:
+    """Build the page of the selected rows of the dataset under `home` into the folder `out`; its `index.html`."""
+    table = selected(read_table(home), selector)
+    return write_site(page_of(table, published_rows(), load_fleet().gpus), out)
 
 
 def write_site(model: PageModel, out: Path) -> Path:

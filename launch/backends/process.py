@@ -12,7 +12,7 @@ import psutil
 
 from launch import capped_log
 from launch import process as processes
-from launch.command import with_host_variables, with_recipe_variables
+from launch.command import server_command
 from launch.engines import ENGINES
 from launch.ready import Awaited, NotReady, PortOwner, Ready, wait_ready
 from launch.weights import WeightsMissing, hub_cache_folder, resolve
@@ -72,8 +72,8 @@ def launch(
     if isinstance(weights, WeightsMissing):
         return NotReady(reason=weights.reason, detail=weights.detail)
     port = free_port(HOST)
-    command = with_recipe_variables(engine.command(server, str(weights), HOST, port, host_threads), server.env)
-    process = processes.start(with_host_variables(command, os.environ), log, label)
+    command = server_command(engine, server, str(weights), HOST, port, host_threads, os.environ)
+    process = processes.start(command, log, label)
     awaited = Awaited(
         host=HOST,
         port=port,

@@ -85,6 +85,12 @@ def test_facts_with_sources_and_reasons_have_no_problem(tmp_path: Path) -> None:
     assert said(tmp_path, "gpus", GPU) == ""
 
 
+def test_speeds_nobody_publishes_are_unknown_and_that_is_enough(tmp_path: Path) -> None:
+    silent = changed(GPU, "  dense_tflops: {bf16: 100}\n", "")
+    silent = changed(silent, "  weak:\n    dense_tflops.bf16: a rumour\n", "")
+    assert said(tmp_path, "gpus", changed(silent, "tdp_w:", "dense_tflops: its maker does not say\n    tdp_w:")) == ""
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "old", "new", "words"),
     [

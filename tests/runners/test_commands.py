@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from launch.leftovers import find
+from matrix.planfile import write_plan
 from matrix.result import PointResult
 from matrix.words import Outcome, Reason
 from tests.fleets import RECIPE, WORKLOADS
@@ -153,3 +154,17 @@ def test_jobs_that_may_not_be_launched_are_not(tmp_path: Path) -> None:
     refused = night.call("run", "--plan", night.plan_path, "--out", night.artifacts)
     assert refused.returncode == 1
     assert "none of these 2 jobs may be launched" in refused.stderr
+
+
+def test_an_image_without_a_digest_runs_only_when_asked_for_outright(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    plan = night.plan()
+    job = plan.jobs[0]
+    loose = msgspec.structs.replace(job, server=msgspec.structs.replace(job.server, image="vllm/vllm-openai:v0.11.2"))
+    write_plan(msgspec.structs.replace(plan, jobs=(loose,)), night.plan_path)
+    refused = night.call(*night.run_args(job.id))
+    assert refused.returncode == 1
+    assert "the image vllm/vllm-openai:v0.11.2 has no digest" in refused.stderr
+    assert "--unpinned" in refused.stderr
+    ended = night.call(*night.run_args(job.id), "--unpinned", "--not-after", "2020-01-01T00:00:00Z")
+    assert ended.returncode == 4, ended.stderr

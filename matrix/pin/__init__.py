@@ -1,0 +1,1 @@
+"""Pinning: tags become digests and model revisions become commits, in the YAML files themselves."""
