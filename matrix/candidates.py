@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from matrix.blocked import why_blocked
+from matrix.blocked import why_blocked, why_unpinned
 from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand
 from matrix.facts import RandomWorkload
 from matrix.group import ServerGroup, group
 from matrix.history import NO_HISTORY
 from matrix.identity import args_digest, recipe_digest
+from matrix.jobs import server_of
 from matrix.places import NoPlace, Place, place
 from matrix.point import Point, point_id, point_key
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
@@ -32,13 +33,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A candidate with the records it stands for. `blocked` says why its job must not be launched."""
+    """A candidate with the records it stands for.
+
+    `blocked` says why its job must not be launched, `unpinned` what of its server could change under its name.
+    """
 
     candidate: Candidate
     point: Point
     group: ServerGroup
     place: Place
     blocked: str | None
+    unpinned: str | None
+
+    def held_back(self, *, even_blocked: bool, even_unpinned: bool) -> str | None:
+        """Why it is not to be planned; None when it is."""
+        if self.blocked is not None:
+            return None if even_blocked else f"must not be launched: {self.blocked}"
+        if self.unpinned is not None and not (even_blocked or even_unpinned):
+            return f"not pinned: {self.unpinned}; `inferfleet pin` fixes it, --unpinned plans it all the same"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +90,7 @@ def matrix_of(fleet: Fleet, history: History = NO_HISTORY) -> Matrix:
 
 def _members(fleet: Fleet, estimator: Estimator, found: ServerGroup, where: Place) -> list[Member]:
     blocked = why_blocked(fleet, found.points[0]) or why_host_blocks(fleet.hosts[where.host])
+    unpinned = why_unpinned(server_of(fleet, found))
     start = estimator.start(found)
     series = f"{recipe_digest(fleet, found.recipe)}/{args_digest(found)}"
     return [
@@ -86,6 +100,7 @@ def _members(fleet: Fleet, estimator: Estimator, found: ServerGroup, where: Plac
             group=found,
             place=where,
             blocked=blocked,
+            unpinned=unpinned,
         )
         for point in found.points
     ]

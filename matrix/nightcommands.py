@@ -36,6 +36,7 @@ def asked_for(options: NightOptions, selector: Selector) -> Asked:
         history=NO_HISTORY if options.history is None else read_history(options.history),
         selector=selector,
         even_blocked=options.even_blocked,
+        even_unpinned=options.unpinned,
     )
 
 
@@ -68,6 +69,7 @@ def simulate(root: Path | None, nights: int, options: NightOptions, *, perfect: 
             first=ordinal(asked.history.until or "2026-01-01") + 1,
             seed=options.seed or 0,
             even_blocked=asked.even_blocked,
+            even_unpinned=asked.even_unpinned,
         )
     )
     return msgspec.json.format(msgspec.json.encode(found), indent=1).decode() if as_json else study_text(found)

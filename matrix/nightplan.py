@@ -37,12 +37,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a night is planned from besides the fleet. `even_blocked` plans jobs that must not be launched, too."""
+    """What a night is planned from besides the fleet.
+
+    `even_blocked` plans jobs that must not be launched, too; `even_unpinned` those whose image or model could change.
+    """
 
     policy: Policy = DEFAULT_POLICY
     history: History = NO_HISTORY
     selector: Selector = EVERYTHING
     even_blocked: bool = False
+    even_unpinned: bool = False
 
 
 def build_night(fleet: Fleet, night: Night, asked: Asked) -> Plan:
@@ -90,8 +94,9 @@ def _ruled_out(fleet: Fleet, matrix: Matrix, asked: Asked) -> dict[str, LeftOut]
         name = point_id(gone.point)
         left.setdefault(name, LeftOut(id=name, why=gone.why, missing_gpus=gone.missing_gpus))
     for name, member in matrix.members.items():
-        if member.blocked is not None and not asked.even_blocked:
-            left.setdefault(name, LeftOut(id=name, why=f"must not be launched: {member.blocked}"))
+        why = member.held_back(even_blocked=asked.even_blocked, even_unpinned=asked.even_unpinned)
+        if why is not None:
+            left.setdefault(name, LeftOut(id=name, why=why))
     return left
 
 

@@ -94,7 +94,11 @@ def _left_out(left_out: Sequence[LeftOut]) -> list[str]:
 
 def kind_of(why: str) -> str:
     """A reason without its particulars, to be counted."""
-    head = why.split(":", maxsplit=1)[0] if why.startswith(("must not be launched", "not asked for")) else why
+    head = (
+        why.split(":", maxsplit=1)[0]
+        if why.startswith(("must not be launched", "not asked for", "not pinned"))
+        else why
+    )
     return "not within the horizon: its label is short" if "; not within" in head else head
 
 

@@ -44,12 +44,16 @@ def selection(command: Callable[..., Shown]) -> Callable[..., Shown]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightOptions:
-    """What a night has to work with. `even_blocked` counts jobs in that must not be launched."""
+    """What a night has to work with.
+
+    `even_blocked` counts jobs in that must not be launched, `unpinned` those whose image or model could change.
+    """
 
     window_minutes: float
     gpu_hours: float | None
     history: Path | None
     even_blocked: bool
+    unpinned: bool
     seed: int | None
     max_age: int
 
@@ -66,6 +70,7 @@ def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
         max_age: int,
         *,
         even_blocked: bool,
+        unpinned: bool,
         **others: object,
     ) -> Shown:
         options = NightOptions(
@@ -73,6 +78,7 @@ def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
             gpu_hours=gpu_hours,
             history=history,
             even_blocked=even_blocked,
+            unpinned=unpinned,
             seed=seed,
             max_age=max_age,
         )
@@ -106,6 +112,7 @@ _NIGHT = (
         help="Measure every point at least once in so many nights.",
     ),
     click.option("--seed", type=int, default=None, help="Seed of all that is drawn. Default: random."),
+    click.option("--unpinned", is_flag=True, help="Plan what has no digest or revision, too: for `run --unpinned`."),
     click.option("--even-blocked", is_flag=True, help="Count in what must not be launched, to see what it would take."),
 )
 

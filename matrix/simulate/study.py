@@ -98,6 +98,7 @@ class Question:
     first: int
     seed: int
     even_blocked: bool
+    even_unpinned: bool
 
 
 def study(question: Question) -> Study:
@@ -146,7 +147,7 @@ def _candidates(question: Question, matrix: Matrix, variant: Variant) -> list[Ca
     """The matrix as a variant sees it."""
     found: list[Candidate] = []
     for member in matrix.members.values():
-        if member.blocked is not None and not question.even_blocked:
+        if member.held_back(even_blocked=question.even_blocked, even_unpinned=question.even_unpinned) is not None:
             continue
         one = member.candidate
         if not variant.shared:

@@ -50,7 +50,7 @@ def test_a_command_receives_one_record_of_options() -> None:
     CliRunner().invoke(command, [], catch_exceptions=False)
     CliRunner().invoke(command, ["--window", "2h", "--gpu-hours", "40", "--max-age", "3"], catch_exceptions=False)
     assert seen[0] == NightOptions(
-        window_minutes=720, gpu_hours=None, history=None, even_blocked=False, seed=None, max_age=7
+        window_minutes=720, gpu_hours=None, history=None, even_blocked=False, unpinned=False, seed=None, max_age=7
     )
     assert (seen[1].window_minutes, seen[1].gpu_hours, seen[1].max_age) == (120, 40.0, 3)
 

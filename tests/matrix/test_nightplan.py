@@ -39,6 +39,9 @@ def shipped() -> Fleet:
     return load_fleet(DATA)
 
 
+ALL = Asked(even_unpinned=True)
+
+
 def history(fleet: Fleet, ages: dict[str, int], **changes: object) -> History:
     """Every point of these recipes measured so many nights ago, with what it is measured with now."""
     today, points = ordinal(DATE), {}
@@ -59,7 +62,7 @@ def _iso(day: int) -> str:
 
 
 def test_every_point_of_the_matrix_is_planned_once_or_left_out_with_a_reason(shipped: Fleet) -> None:
-    for asked in (Asked(), Asked(policy=Policy(window_minutes=40.0)), Asked(policy=Policy(gpu_hours=20.0))):
+    for asked in (ALL, replace(ALL, policy=Policy(window_minutes=40.0)), replace(ALL, policy=Policy(gpu_hours=20.0))):
         plan = build_night(shipped, NIGHT, asked)
         names = Counter(name for name, (_, point) in planned_points(plan).items() if not point.point.alone)
         names += Counter(left.id for left in plan.left_out)
@@ -69,7 +72,7 @@ def test_every_point_of_the_matrix_is_planned_once_or_left_out_with_a_reason(shi
 
 
 def test_the_night_keeps_to_its_window_and_its_gpu_hours(shipped: Fleet) -> None:
-    plan = build_night(shipped, NIGHT, Asked(policy=Policy(window_minutes=60.0, gpu_hours=30.0)))
+    plan = build_night(shipped, NIGHT, replace(ALL, policy=Policy(window_minutes=60.0, gpu_hours=30.0)))
     assert plan.jobs
     assert max((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs) <= 60.0 * 0.95 + 0.01
     assert sum((job.gpus or 0) * job.expected_minutes for job in plan.jobs) <= 30.0 * 60 * 0.95 + 0.01
@@ -77,9 +80,9 @@ def test_the_night_keeps_to_its_window_and_its_gpu_hours(shipped: Fleet) -> None
 
 
 def test_what_a_server_is_started_with_never_depends_on_what_is_measured(shipped: Fleet) -> None:
-    whole = {job.id: job.server for job in build_night(shipped, NIGHT, Asked()).jobs}
+    whole = {job.id: job.server for job in build_night(shipped, NIGHT, ALL).jobs}
     largest = parse_selector({"conc": ["1..4"]})
-    some = build_night(shipped, NIGHT, Asked(selector=largest))
+    some = build_night(shipped, NIGHT, replace(ALL, selector=largest))
     assert some.jobs
     assert all(job.server == whole[job.id] for job in some.jobs)
     assert all(point.point.load.streams <= 4 for job in some.jobs for point in job.points)
@@ -94,7 +97,7 @@ def test_one_host_and_the_whole_night_start_the_same_servers(fleet: Fleet) -> No
 
 
 def test_equal_questions_have_equal_plans(shipped: Fleet) -> None:
-    assert build_night(shipped, NIGHT, Asked()) == build_night(shipped, NIGHT, Asked())
+    assert build_night(shipped, NIGHT, ALL) == build_night(shipped, NIGHT, ALL)
 
 
 @given(number=st.integers(0, 99))
@@ -187,6 +190,14 @@ def test_what_must_not_be_launched_is_left_out_or_counted_in_when_asked(tmp_path
         "must not be launched: its server flags are unknown: nobody told us"
     }
     assert all(job.blocked for job in build_night(fleet, NIGHT, Asked(even_blocked=True)).jobs)
+
+
+def test_what_is_not_pinned_is_left_out_or_counted_in_when_asked(tmp_path: Path) -> None:
+    fleet = load_fleet(write_fleet(tmp_path, recipe=RECIPE.replace("  layouts:", "  image: a/b:c\n  layouts:")))
+    plan = build_night(fleet, NIGHT, Asked())
+    assert plan.jobs == ()
+    assert all(left.why.startswith("not pinned: the image a/b:c has no digest") for left in plan.left_out)
+    assert len(build_night(fleet, NIGHT, ALL).jobs) == 2
 
 
 def test_too_large_a_job_names_the_gpus_that_are_missing(tmp_path: Path) -> None:

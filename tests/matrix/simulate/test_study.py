@@ -24,6 +24,7 @@ QUESTION = Question(
     first=ordinal("2026-01-31"),
     seed=1,
     even_blocked=False,
+    even_unpinned=True,
 )
 
 
