@@ -31,10 +31,11 @@ def study_text(study: Study) -> str:
 def _assumed(study: Study) -> str:
     world = study.world
     budget = "" if study.gpu_hours is None else f", at most {study.gpu_hours:,.0f} GPU-hours"
-    blocked = f" ({study.blocked} of them must not be launched yet)" if study.blocked else ""
+    counted = "counted in" if study.even_blocked else "left out"
+    blocked = f", {study.blocked} that must not be launched yet {counted}" if study.blocked else ""
     rates = ", ".join(f"{gpu} {share:.1%}" for gpu, share in world.success.items())
     return (
-        f"{study.points} points{blocked}, {study.impossible} more that no host can take; {study.nights} nights of "
+        f"{study.points} points{blocked}, {study.impossible} that no host can take left out; {study.nights} nights of "
         f"{clock(study.window_minutes)}{budget}; seed {study.seed}\n"
         f"a job of one point succeeds: {rates or 'always'}; others {world.otherwise:.1%}. Assumed: "
         f"{world.at_start:.0%} of failures (in logs) before the server is ready, {world.host_fault:.0%} the host's "

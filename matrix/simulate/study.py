@@ -73,6 +73,7 @@ class Study(Fact, frozen=True, kw_only=True):
 
     points: int
     blocked: int
+    even_blocked: bool
     impossible: int
     nights: int
     window_minutes: float
@@ -117,6 +118,7 @@ def study(question: Question) -> Study:
     return Study(
         points=len(candidates),
         blocked=sum(member.blocked is not None for member in matrix.members.values()),
+        even_blocked=question.even_blocked,
         impossible=len(matrix.impossible),
         nights=question.nights,
         window_minutes=policy.window_minutes,
