@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aggregate import manifest
 from aggregate.dataset import read_table
 from aggregate.frontiers import frontiers
+from aggregate.history import history_of
 from aggregate.merge import Merged
 from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
@@ -16,6 +17,7 @@ from aggregate.second_wave import again
 from aggregate.site.build import build
 from aggregate.terminal import frontier_text
 from matrix.errors import FleetError, harmless
+from matrix.history import write_history
 from matrix.limits import RETRY_JOBS
 from matrix.planfile import read_plan, write_plan
 from matrix.select import EVERYTHING
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from aggregate.rows import Coverage
     from matrix.select import Selector
 
-ROWS, COVERAGE = "rows.ndjson", "coverage.json"
+ROWS, COVERAGE, HISTORY = "rows.ndjson", "coverage.json", "history.json"
 
 
 def merge(plan_path: Path, artifacts: Path, out: Path, shard: str = "all") -> str:
@@ -55,6 +57,7 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
             raise FleetError(f"{merged / name}: not there; run `inferfleet merge --out {merged}` first")
     found = Merged(rows=read_rows(merged / ROWS), coverage=read_coverage(merged / COVERAGE))
     done = publish_run(found, read_plan(plan_path), home)
+    write_history(history_of(read_table(home)), home / manifest.PUBLISHED / HISTORY)
     what = f"{done.appended} new rows" if done.appended else "nothing new"
     return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
 

@@ -196,6 +196,8 @@ class Row(Fact, frozen=True, kw_only=True):
     length_ratio: float | None = None
     greedy_match: float | None = None
     quality_reason: str = ""
+    # measured on a server of its own, beside its twin on a shared one; no part of any frontier
+    alone: bool | None = None
 
 
 class Named(Fact, frozen=True, kw_only=True):
