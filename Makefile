@@ -22,6 +22,7 @@ imports: .venv/.dev
 	$(BIN)/lint-imports
 
 workflows: .venv/.dev
+	$(BIN)/inferfleet render --check
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --persona pedantic --min-severity medium .github/workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

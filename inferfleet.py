@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matrix.errors import FleetError
+from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
+from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
-from matrix.options import FLEET, selection
+from matrix.options import FLEET, PLAN, selection
 
 if TYPE_CHECKING:
     from matrix.select import Selector
-
-PLAN = click.option(
-    "--plan",
-    "plan_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="The plan.json of this run.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -32,7 +25,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, *WORKFLOW_COMMANDS):
     cli.add_command(command)
 
 
@@ -111,12 +104,13 @@ def run_command(
 @cli.command("merge")
 @PLAN
 @click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--shard", default="all", show_default=True, help="What the rows say of where they come from.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-def merge_command(plan_path: Path, artifacts: Path, out: Path) -> None:
+def merge_command(plan_path: Path, artifacts: Path, shard: str, out: Path) -> None:
     """Merge a run's artifacts into one row per planned point, with coverage."""
     from aggregate import commands
 
-    click.echo(commands.merge(plan_path, artifacts, out))
+    click.echo(commands.merge(plan_path, artifacts, out, shard))
 
 
 @cli.command("publish")
@@ -236,7 +230,7 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except FleetError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {harmless(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

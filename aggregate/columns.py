@@ -59,6 +59,7 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         concurrency=point.load.streams,
         power_cap_w=point.power_cap_w,
         isolation=point.isolation,
+        alone=point.alone,
         git_sha=plan.git_sha,
         seed=plan.seed,
         outcome="missing",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aggregate import manifest
 from aggregate.dataset import read_table
 from aggregate.frontiers import frontiers
+from aggregate.history import history_of
 from aggregate.merge import Merged
 from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
 from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
+from aggregate.second_wave import again
 from aggregate.site.build import build
 from aggregate.terminal import frontier_text
-from matrix.errors import FleetError
-from matrix.planfile import read_plan
+from matrix.errors import FleetError, harmless
+from matrix.history import write_history
+from matrix.limits import RETRY_JOBS
+from matrix.planfile import read_plan, write_plan
 from matrix.select import EVERYTHING
+from matrix.waves import as_lines, outputs, part_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,15 +29,25 @@ if TYPE_CHECKING:
     from aggregate.rows import Coverage
     from matrix.select import Selector
 
-ROWS, COVERAGE = "rows.ndjson", "coverage.json"
+ROWS, COVERAGE, HISTORY = "rows.ndjson", "coverage.json", "history.json"
 
 
-def merge(plan_path: Path, artifacts: Path, out: Path) -> str:
+def merge(plan_path: Path, artifacts: Path, out: Path, shard: str = "all") -> str:
     """Write `rows.ndjson` and `coverage.json` into `out`."""
-    merged = merge_artifacts(read_plan(plan_path), artifacts)
+    merged = merge_artifacts(read_plan(plan_path), artifacts, shard)
     write_rows(merged.rows, out / ROWS)
     write_coverage(merged.coverage, out / COVERAGE)
     return account(merged.coverage)
+
+
+def second_wave(plan_path: Path, artifacts: Path, not_after: datetime, out: Path, labels: frozenset[str]) -> str:
+    """Write the plan of a run's second wave; the step outputs that start it. Past `not_after` it is empty."""
+    plan = read_plan(plan_path)
+    retried = part_of(plan, ())
+    if datetime.now(UTC) < not_after:
+        retried = again(plan, merge_artifacts(plan, artifacts).rows)
+    write_plan(retried, out)
+    return as_lines(outputs(retried, labels, max_jobs=RETRY_JOBS))
 
 
 def publish(plan_path: Path, merged: Path, home: Path) -> str:
@@ -41,6 +57,7 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
             raise FleetError(f"{merged / name}: not there; run `inferfleet merge --out {merged}` first")
     found = Merged(rows=read_rows(merged / ROWS), coverage=read_coverage(merged / COVERAGE))
     done = publish_run(found, read_plan(plan_path), home)
+    write_history(history_of(read_table(home)), home / manifest.PUBLISHED / HISTORY)
     what = f"{done.appended} new rows" if done.appended else "nothing new"
     return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
 
@@ -73,4 +90,4 @@ def account(coverage: Coverage) -> str:
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
     lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]
-    return "\n".join(lines)
+    return harmless("\n".join(lines))

@@ -11,7 +11,7 @@ import msgspec
 import pandas as pd
 
 from aggregate.frontier import Direction, frontier_mask
-from aggregate.series import K_NIGHTS, MAX_AGE_DAYS, newest_night, representatives
+from aggregate.series import K_NIGHTS, MAX_AGE_DAYS, newest_night, representatives, shared
 from matrix.facts import Fact
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def entrants(
 
 def _planned_rows(table: pa.Table, until: dt.date | None) -> pd.DataFrame:
     """Every planned point up to a night, oldest run first."""
-    planned: pd.DataFrame = table.select(_PLANNED + GROUP).to_pandas()
+    planned: pd.DataFrame = shared(table).select(_PLANNED + GROUP).to_pandas()
     planned = planned[planned["night"] <= until.isoformat()] if until else planned
     return planned.sort_values(["night", "run_id"], kind="stable")
 

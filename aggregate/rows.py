@@ -196,6 +196,8 @@ class Row(Fact, frozen=True, kw_only=True):
     length_ratio: float | None = None
     greedy_match: float | None = None
     quality_reason: str = ""
+    # measured on a server of its own, beside its twin on a shared one; no part of any frontier
+    alone: bool | None = None
 
 
 class Named(Fact, frozen=True, kw_only=True):
@@ -277,13 +279,18 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     """Strict: an unknown column, a wrong type or a half-written line is a `FleetError` naming the line."""
     if path.stat().st_size > MAX_ROWS_BYTES:
         raise FleetError(f"{path}: larger than {MAX_ROWS_BYTES} bytes; not a rows file")
+    return parse_rows(path.read_bytes(), str(path))
+
+
+def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
+    """The bytes of a rows file; `where` is for the message."""
     decoder = msgspec.json.Decoder(Row)
     rows = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(data.splitlines(), start=1):
         try:
             rows.append(decoder.decode(line))
         except (msgspec.DecodeError, RecursionError) as error:
-            raise FleetError(f"{path}:{number}: not a row: {error}") from error
+            raise FleetError(f"{where}:{number}: not a row: {error}") from error
     return tuple(rows)
 
 

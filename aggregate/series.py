@@ -26,6 +26,11 @@ def newest_night(table: pa.Table) -> dt.date | None:
     return dt.date.fromisoformat(night) if night else None
 
 
+def shared(table: pa.Table) -> pa.Table:
+    """The rows without those measured alone for comparison: these are no nights of the fleet's history."""
+    return table.filter(pc.invert(pc.fill_null(table.column("alone"), fill_value=False)))
+
+
 def representatives(
     table: pa.Table, *, k: int = K_NIGHTS, max_age_days: int = MAX_AGE_DAYS, as_of: dt.date | None = None
 ) -> pd.DataFrame:
@@ -50,8 +55,9 @@ def representatives(
     return newest.drop(columns=list(MEDIANS)).join(medians).reset_index().sort_values("series", ignore_index=True)
 
 
-def _recent(table: pa.Table, as_of: dt.date, max_age_days: int) -> pd.DataFrame:
-    """ok rows of the nights in (as_of - max_age_days, as_of], measured columns in double precision."""
+def _recent(everything: pa.Table, as_of: dt.date, max_age_days: int) -> pd.DataFrame:
+    """ok shared rows of the nights in (as_of - max_age_days, as_of], measured columns in double precision."""
+    table = shared(everything)
     oldest = dt.date.fromordinal(max(as_of.toordinal() - max_age_days, 1))
     night = table.column("night")
     wanted = pc.and_(pc.greater(night, oldest.isoformat()), pc.less_equal(night, as_of.isoformat()))

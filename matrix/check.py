@@ -36,6 +36,7 @@ def check(fleet: Fleet) -> list[Problem]:
     problems.extend(unsourced(fleet))
     problems.extend(loose_flags(fleet))
     problems.extend(_gpus_of(fleet))
+    problems.extend(_machines(fleet))
     if not problems:
         problems.extend(_ids(fleet))
     return sorted(problems)
@@ -55,6 +56,14 @@ def _ids(fleet: Fleet) -> Iterator[Problem]:
             message = f"the point {name!r} has more than {MAX_ID_CHARS} characters"
             yield fleet.problem(point.recipe, (), message, "give the layout a shorter `name:`")
         seen[name] = point.recipe
+
+
+def _machines(fleet: Fleet) -> Iterator[Problem]:
+    """A host that names its machines names all of them."""
+    for name, host in fleet.hosts.items():
+        if host.runners and len(set(host.runners)) != host.machines:
+            message = f"`machines` is {host.machines}, and `runners` names {len(set(host.runners))}"
+            yield fleet.fact_problem("hosts", name, ("machines",), message, "make the two agree")
 
 
 def _gpus_of(fleet: Fleet) -> Iterator[Problem]:

@@ -21,9 +21,10 @@ from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
 from matrix.importers import files
+from matrix.jobs import Night, server_of
 from matrix.official import unpinned
 from matrix.planfile import write_plan
-from matrix.planner import NOT_ASKED_FOR, Night, build_plan, server_of
+from matrix.planner import NOT_ASKED_FOR, build_plan
 from matrix.point import Point, point_id, point_key
 from matrix.recipe_new import new_recipe, write_recipe
 from matrix.schema import schemas
@@ -77,10 +78,14 @@ def list_points(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[
 
 
 def list_jobs(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[str]:
-    """Job ids with the number of points each server start serves."""
+    """Job ids with the number of points each server start serves, of jobs that hold a selected point."""
     fleet = _checked(root)
-    for found in group(fleet, (item for item in _selected(fleet, selector) if isinstance(item, Point))):
-        yield f"{found.job_id}  ({len(found.points)} points on one server)"
+    chosen = {point_id(item) for item in _selected(fleet, selector) if isinstance(item, Point)}
+    for found in group(fleet, _points(fleet)):
+        count = sum(point_id(point) in chosen for point in found.points)
+        if count:
+            some = "" if count == len(found.points) else f"{count} of "
+            yield f"{found.job_id}  ({some}{len(found.points)} points on one server)"
 
 
 def explain_point(root: Path | None, name: str, selector: Selector) -> str:

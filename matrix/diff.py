@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matrix.errors import listed
+from matrix.estimate import expected_minutes
 from matrix.expand import expand
 from matrix.group import group
-from matrix.planner import expected_minutes, recipe_digest
+from matrix.identity import recipe_digest
 from matrix.point import Point, point_id, point_key
 from matrix.serving import device_count
 

@@ -7,6 +7,7 @@ FleetError               exit 1: the user can fix it; the message says what was 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -66,3 +67,8 @@ def listed(values: Sequence[str | int]) -> str:
     if len(texts) > MOST_LISTED:
         texts = [*texts[: MOST_LISTED - 4], f"... ({len(texts) - MOST_LISTED + 1} more)", *texts[-3:]]
     return ", ".join(texts)
+
+
+def harmless(text: str) -> str:
+    """Text that may quote a recipe or an artifact, for a job log: GitHub obeys `::` where a line begins, and `##[`."""
+    return re.sub(r"^(\s*)::", r"\1: :", text, flags=re.MULTILINE).replace("##[", "## [")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from matrix.fleet import Fleet
-    from matrix.plan import Plan
+    from matrix.plan import LeftOut, Plan
     from matrix.recipe import RecipeLayout
     from matrix.select import Selector
 
@@ -81,11 +81,27 @@ class _Question:
 
 def _planned(plan: Plan) -> dict[str, str]:
     """Every point's fate in a plan."""
-    fates = {left.id: f"left out: {left.why}" for left in plan.left_out}
+    fates = {left.id: _left_out(left) for left in plan.left_out}
     for job in plan.jobs:
-        fate = f"planned on {job.label}" + ("" if job.blocked is None else f", never launched: {job.blocked}")
-        fates |= {planned.id: fate for planned in job.points}
+        where = f"planned on {job.label}"
+        if job.begins_minutes is not None:
+            where += f", about {_clock(job.begins_minutes)} into the night"
+        if job.blocked is not None:
+            where += f", never launched: {job.blocked}"
+        fates |= {planned.id: f"{where}: {planned.why}" if planned.why else where for planned in job.points}
     return fates
+
+
+def _left_out(left: LeftOut) -> str:
+    text = f"left out: {left.why}"
+    if left.night is not None:
+        text += f"; expected on {left.night}"
+    return text if left.missing_gpus is None else f"{text}; {left.missing_gpus} more GPUs are needed"
+
+
+def _clock(minutes: float) -> str:
+    """`0:05`, `11:40`."""
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}"
 
 
 def _where(fleet: Fleet, recipe_id: str) -> str:

@@ -16,6 +16,7 @@ from matrix.dialect import Dialect
 # A lone `$` also matches before a newline at the end, hence `(?!\n)` in every pattern.
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+RunnerName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(gt=0)]
@@ -221,15 +222,17 @@ class Engine(Fact, frozen=True, kw_only=True):
 
 
 class RunLength(Fact, frozen=True, kw_only=True):
-    """When a measurement may stop. Set by the fleet per workload, never by a recipe.
+    """When a measurement may stop, and how often it is made. Set by the fleet per workload, never by a recipe.
 
-    It ends at the first request boundary where both minima are reached, or at `max_s`.
+    It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
+    `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
     """
 
     min_s: Seconds = 60.0
     max_s: Seconds = 600.0
     min_requests: Positive = 32
     warmup_requests_per_stream: Positive = 1
+    every_nights: Positive = 1
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
@@ -262,14 +265,20 @@ Workload = RandomWorkload | TraceWorkload
 class Host(Fact, frozen=True, kw_only=True):
     """A machine (or a pool of equal machines) that takes jobs by runner label.
 
-    `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together.
+    `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together. `runners` names the
+    machines: hosts that name the same one share it. `slots`: each is a place in another scheduler's queue (a runner
+    on a Slurm login node), takes a job of any size, and says nothing about how many nodes are behind. `window_h` is
+    how long a night it is ours, null for as long as the plan says.
     """
 
     label: Id
     gpu: Id
     devices: Positive | None = None
     machines: Positive = 1
+    runners: tuple[RunnerName, ...] = ()
     linked: bool = False
+    slots: bool = False
+    window_h: Annotated[float, msgspec.Meta(gt=0, le=24)] | None = None
     memory_bytes: Positive | None = None
     backend: Id | None = "process"
     cores_for_server: Positive | None = None

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matrix.options import FLEET, selection
+from matrix.options import FLEET, night_options, selection
 
 if TYPE_CHECKING:
+    from matrix.options import NightOptions
     from matrix.select import Selector
 
 
@@ -41,28 +42,49 @@ def list_command(fleet: Path | None, explain: str | None, selector: Selector, *,
 
 @click.command("plan")
 @FLEET
-@click.option("--host", default="this-machine", show_default=True, help="The host that will run it.")
-@click.option("--night", default=None, help="ISO date of the night. Default: today, UTC.")
-@click.option("--seed", type=int, default=None, help="Seed of the night's prompts. Default: random.")
+@click.option("--host", default=None, help="One host, and all it can run. Default without --night: this-machine.")
+@click.option("--night", default=None, help="ISO date. Without --host: plan the whole fleet's night.")
+@night_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.json"), show_default=True)
 @click.option("--explain", metavar="NAME", default=None, help="Write nothing; say why this point or recipe is in.")
 @selection
 def plan_command(
     fleet: Path | None,
-    host: str,
+    host: str | None,
     night: str | None,
-    seed: int | None,
     out: Path,
     explain: str | None,
     selector: Selector,
+    options: NightOptions,
 ) -> None:
     """Write the plan of a run: which servers start, which points each measures, what is left out and why."""
-    from matrix import commands
+    from matrix import commands, nightcommands
 
-    if explain is not None:
-        click.echo(commands.explain_plan(fleet, host, explain, selector))
+    if night is not None and host is None:
+        asked = nightcommands.asked_for(options, selector)
+        if explain is not None:
+            click.echo(nightcommands.explain_night(fleet, night, options.seed, asked, explain))
+        else:
+            click.echo(nightcommands.make_night(fleet, night, options.seed, asked, out))
+    elif explain is not None:
+        click.echo(commands.explain_plan(fleet, host or "this-machine", explain, selector))
     else:
-        click.echo(commands.make_plan(fleet, host, commands.tonight(night, seed), selector, out))
+        click.echo(
+            commands.make_plan(fleet, host or "this-machine", commands.tonight(night, options.seed), selector, out)
+        )
+
+
+@click.command("simulate")
+@FLEET
+@click.option("--nights", type=click.IntRange(1, 365), default=14, show_default=True, help="How many in a row.")
+@night_options
+@click.option("--perfect", is_flag=True, help="Nothing fails. Default: the field's published failure rates.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+def simulate_command(fleet: Path | None, nights: int, options: NightOptions, *, perfect: bool, as_json: bool) -> None:
+    """Play the plan against a model of the fleet for many nights, beside one server start per point."""
+    from matrix import nightcommands
+
+    click.echo(nightcommands.simulate(fleet, nights, options, perfect=perfect, as_json=as_json))
 
 
 @click.command("pin")
@@ -175,6 +197,7 @@ COMMANDS = (
     check_command,
     list_command,
     plan_command,
+    simulate_command,
     pin_command,
     recipe_group,
     schema_command,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
+from matrix.errors import FleetError
 from matrix.select import NAMES, NUMBERS, parse_selector
 
 if TYPE_CHECKING:
@@ -20,6 +23,15 @@ FLEET = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
     help="Folder of fleet data. Default: matrix/data.",
+)
+
+
+PLAN = click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The plan.json of this run.",
 )
 
 
@@ -37,3 +49,89 @@ def selection(command: Callable[..., Shown]) -> Callable[..., Shown]:
         kind = "GLOB,.." if field in NAMES else "N,A..B,.."
         decorated = click.option(f"--{field}", f"only_{field}", multiple=True, metavar=kind, help=text)(decorated)
     return decorated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightOptions:
+    """What a night has to work with.
+
+    `even_blocked` counts jobs in that must not be launched, `unpinned` those whose image or model could change.
+    """
+
+    window_minutes: float
+    gpu_hours: float | None
+    history: Path | None
+    even_blocked: bool
+    unpinned: bool
+    seed: int | None
+    max_age: int
+
+
+def night_options(command: Callable[..., Shown]) -> Callable[..., Shown]:
+    """Add `--window`, `--gpu-hours` and what else makes a night; a command gets them as `options`."""
+
+    @wraps(command)
+    def with_options(
+        window: str,
+        gpu_hours: float | None,
+        history: Path | None,
+        seed: int | None,
+        max_age: int,
+        *,
+        even_blocked: bool,
+        unpinned: bool,
+        **others: object,
+    ) -> Shown:
+        options = NightOptions(
+            window_minutes=minutes_of(window),
+            gpu_hours=gpu_hours,
+            history=history,
+            even_blocked=even_blocked,
+            unpinned=unpinned,
+            seed=seed,
+            max_age=max_age,
+        )
+        return command(options=options, **others)
+
+    decorated: Callable[..., Shown] = with_options
+    for option in reversed(_NIGHT):
+        decorated = option(decorated)
+    return decorated
+
+
+_NIGHT = (
+    click.option("--window", default="12h", show_default=True, help="Length of the night: 12h, 90m."),
+    click.option(
+        "--gpu-hours",
+        type=click.FloatRange(min=0, min_open=True),
+        default=None,
+        help="GPU-hours a night may hold. Default: all of the window.",
+    ),
+    click.option(
+        "--history",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help="history.json of the dataset: what was measured when, and how long it took.",
+    ),
+    click.option(
+        "--max-age",
+        type=click.IntRange(1, 365),
+        default=7,
+        show_default=True,
+        help="Measure every point at least once in so many nights.",
+    ),
+    click.option("--seed", type=int, default=None, help="Seed of all that is drawn. Default: random."),
+    click.option("--unpinned", is_flag=True, help="Plan what has no digest or revision, too: for `run --unpinned`."),
+    click.option("--even-blocked", is_flag=True, help="Count in what must not be launched, to see what it would take."),
+)
+
+_DURATION = re.compile(r"(?P<number>\d{1,4}(\.\d{1,3})?)(?P<unit>[hm])", re.ASCII)
+
+
+def minutes_of(text: str) -> float:
+    """`12h`, `90m` or `1.5h`, at most a day."""
+    match = _DURATION.fullmatch(text)
+    minutes = float(match["number"]) * (60 if match["unit"] == "h" else 1) if match else 0.0
+    if not 0 < minutes <= 24 * 60:
+        raise FleetError(f"{text!r} is not a length of time up to 24 hours: write it as 12h or 90m")
+    return minutes

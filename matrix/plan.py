@@ -35,18 +35,24 @@ class Server(Fact, frozen=True, kw_only=True):
 
 
 class PlannedPoint(Fact, frozen=True, kw_only=True):
-    """A point with its identity and the minutes it is expected to take (warm-up included)."""
+    """A point with its identity and the minutes it is expected to take (warm-up included). `why` it is in tonight.
+
+    An `alone` point gets a server of its own, started when the points before it are done.
+    """
 
     id: str
     key: str
     point: Point
     expected_minutes: float
+    why: str = ""
 
 
 class Job(Fact, frozen=True, kw_only=True):
     """One server start and the points measured on it, in the order given.
 
-    `blocked` says why it is planned but must not be launched.
+    `blocked` says why it is planned but must not be launched. `of_points` is how many its whole group has: tonight's
+    may be fewer, on a server started with the same arguments. `gpus` are held while it runs; it is expected to begin
+    `begins_minutes` into the night.
     """
 
     id: Id
@@ -58,18 +64,38 @@ class Job(Fact, frozen=True, kw_only=True):
     points: tuple[PlannedPoint, ...]
     expected_minutes: float
     blocked: str | None = None
+    of_points: int | None = None
+    gpus: int | None = None
+    begins_minutes: float | None = None
 
 
 class LeftOut(Fact, frozen=True, kw_only=True):
-    """A point of the matrix that is not in this plan, and why. `elsewhere`: it needs another host's accelerators."""
+    """A point of the matrix that is not in this plan, and why. `elsewhere`: it needs another host's accelerators.
+
+    `night` is when it is expected to run. `missing_gpus` is how many more GPUs its label needs before it can.
+    """
 
     id: str
     why: str
     elsewhere: bool = False
+    night: str | None = None
+    missing_gpus: int | None = None
+
+
+class Short(Fact, frozen=True, kw_only=True):
+    """Labels whose machines are too few to measure every point as often as the rota promises, and by how many."""
+
+    labels: tuple[Id, ...]
+    machines: int
+    short_machines: int
+    short_gpus: int
 
 
 class Plan(Fact, frozen=True, kw_only=True):
-    """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution."""
+    """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution.
+
+    The plan of a whole night also says its window, its GPU-hours and how many points may be tried a second time.
+    """
 
     schema_version: int = PLAN_SCHEMA
     run_id: Id
@@ -78,6 +104,10 @@ class Plan(Fact, frozen=True, kw_only=True):
     git_sha: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    window_minutes: float | None = None
+    gpu_hours: float | None = None
+    retry_points: int | None = None
+    short: tuple[Short, ...] = ()
 
 
 def planned_points(plan: Plan) -> dict[str, tuple[Job, PlannedPoint]]:

@@ -27,13 +27,18 @@ def read_plan(path: Path) -> Plan:
         data = path.read_bytes()
     except OSError as error:
         raise FleetError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_plan(data, str(path))
+
+
+def parse_plan(data: bytes, where: str) -> Plan:
+    """The bytes of a plan; `where` is for the message."""
     try:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version != PLAN_SCHEMA:
-            raise FleetError(f"{path}: is a plan of version {version}, this program reads {PLAN_SCHEMA}: plan again")
+            raise FleetError(f"{where}: is a plan of version {version}, this program reads {PLAN_SCHEMA}: plan again")
         return msgspec.json.decode(data, type=Plan)
     except msgspec.MsgspecError as error:
-        raise FleetError(f"{path}: is not a plan: {error}") from None
+        raise FleetError(f"{where}: is not a plan: {error}") from None
 
 
 class _Version(msgspec.Struct):

@@ -45,7 +45,8 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     model, image and flags are in the digests of a series.
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same
-    reason a default here must never change.
+    reason a default here must never change. `alone`: measured on a server of its own, beside the same point measured
+    on a shared one, so that what sharing changes is known.
     """
 
     recipe: str
@@ -57,6 +58,7 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     load: Load
     power_cap_w: int | None = None
     isolation: Isolation = "none"
+    alone: bool = False
 
 
 def load_slug(load: Load) -> str:
@@ -90,6 +92,8 @@ def named(point: Point, load_text: str) -> str:
         parts.append(f"cap{point.power_cap_w}w")
     if point.isolation != "none":
         parts.append(point.isolation)
+    if point.alone:
+        parts.append("alone")
     return ".".join(parts)
 
 

@@ -1,6 +1,7 @@
 """One job on this host: preflight, start the server, measure each point, stop it, leave a whole artifact.
 
-A point that fails does not take its siblings with it; a server that dies is started once more for the rest.
+A point that fails does not take its siblings with it; a server that dies is started once more for the rest. A point
+that is to be alone gets a server of its own when the shared one is gone.
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> di
     return ledger.outcomes
 
 
+def batches(points: tuple[PlannedPoint, ...]) -> list[tuple[PlannedPoint, ...]]:
+    """The points of each server, in order: those that share one, then each that is to be alone."""
+    shared = tuple(planned for planned in points if not planned.point.alone)
+    found = [(planned,) for planned in points if planned.point.alone]
+    return [batch for batch in (shared, *found) if batch]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Run:
     plan: Plan
@@ -109,17 +117,30 @@ class _Run:
         if refusal := preflight(self.job, self.options.out, label, self.options.disk_floor_bytes):
             self._close_open(*refusal)
             return
+        for number, batch in enumerate(batches(self.job.points)):
+            if not self._serve_batch(label, batch, "server" if number == 0 else f"server-alone{number}"):
+                return
+
+    def _serve_batch(self, label: str, batch: tuple[PlannedPoint, ...], log_name: str) -> bool:
+        """One server for these points, and once more if it dies. False when nothing more can be measured here."""
         for start in range(SERVER_STARTS):
             if self._window_closed():
-                return
-            self._serve(label, self.options.out / f"server{f'-{start + 1}' if start else ''}.log")
-            if not self.ledger.open:
-                return
-        self._close_open(Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
+                return False
+            log = self.options.out / f"{log_name}{f'-{start + 1}' if start else ''}.log"
+            self._serve(label, self._open(batch), log)
+            if not self._open(batch):
+                return bool(self.ledger.open)
+        for planned in self._open(batch):
+            closed = self.ledger.close(planned.id, Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
+            self._point_done(planned, closed)
+        return bool(self.ledger.open)
 
-    def _serve(self, label: str, log: Path) -> None:
-        """Start the server and measure what is still open, until all is done or the server is dead."""
-        self.progress.say(f"{self.job.id}: starting {self.job.server.engine} for {len(self.ledger.open)} points")
+    def _open(self, batch: tuple[PlannedPoint, ...]) -> list[PlannedPoint]:
+        return [planned for planned in batch if planned.id in self.ledger.open]
+
+    def _serve(self, label: str, points: list[PlannedPoint], log: Path) -> None:
+        """Start the server and measure, until all is done or the server is dead."""
+        self.progress.say(f"{self.job.id}: starting {self.job.server.engine} for {len(points)} points")
         started = BACKENDS[self.job.backend].launch(
             self.job.server,
             log=log,
@@ -133,7 +154,7 @@ class _Run:
         self.server = started
         self.ledger.server_started(started.engine_version, started.start_s)
         self.progress.say(f"{self.job.id}: ready after {started.start_s:.1f} s")
-        for planned in list(self.ledger.open.values()):
+        for planned in points:
             if self._window_closed():
                 break
             self._measure(started, planned)

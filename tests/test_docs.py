@@ -47,7 +47,7 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_every_command_the_docs_name_exists(text: str) -> None:
     code = "".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))
-    for name, sub in re.findall(r"\binferfleet ([a-z]+)(?: ([a-z]+))?", code):
+    for name, sub in re.findall(r"\binferfleet ([a-z-]+)(?: ([a-z-]+))?", code):
         assert name in COMMANDS or f"{name} {sub}" in COMMANDS
 
 

@@ -100,7 +100,9 @@ class Stubs:
             gpu=gpu_id(config.runner),
             devices=devices,
             machines=max(1, len(self.runners.labels.get(config.runner, ()))),
+            runners=self.runners.labels.get(config.runner, ()),
             linked=config.multinode,
+            slots=config.multinode,  # one runner of theirs drives all nodes of a job
             memory_bytes=memory_mib * MIB if memory_mib else None,
             backend=None,
             unknown=unknown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from aggregate import commands
@@ -31,6 +32,16 @@ def test_merge_publish_and_verify_tell_what_they_did(tmp_path: Path) -> None:
     again = commands.publish(tmp_path / "plan.json", tmp_path / "merged", tmp_path / "home")
     assert again == first.replace("4 new rows", "nothing new")
     assert commands.verify(tmp_path / "home") == "5 files, 1 runs, 4 rows: every byte is as published"
+
+
+def test_what_an_account_quotes_cannot_command_a_job_log(tmp_path: Path) -> None:
+    jobs = (msgspec.structs.replace(PLAN.jobs[0], blocked="because\n::stop-commands::x\n  ::error::y ##[error]z"),)
+    write_plan(msgspec.structs.replace(PLAN, jobs=jobs), tmp_path / "plan.json")
+    (tmp_path / "in").mkdir()
+    said = commands.merge(tmp_path / "plan.json", tmp_path / "in", tmp_path / "merged")
+    assert not any(line.lstrip().startswith("::") for line in said.splitlines())
+    assert "##[" not in said
+    assert "because" in said
 
 
 def test_publish_without_a_merge_says_what_to_run(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ FULL = Point(
     load=Concurrency(streams=2),
     power_cap_w=300,
     isolation="strict",
+    alone=True,
 )  # fmt: skip
 """Every field differs from its default."""
 

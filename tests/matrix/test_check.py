@@ -57,3 +57,11 @@ def test_a_recipe_without_layouts_measures_nothing(tmp_path: Path) -> None:
     recipe = RECIPE[: RECIPE.index("  layouts:")] + "  layouts: []\n  source: a test\n"
     problems = check(load_fleet(write_fleet(tmp_path, recipe=recipe)))
     assert "measures nothing" in str(problems[0])
+
+
+def test_a_host_that_names_its_machines_names_all_of_them(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "hosts" / "pool.yaml").write_text("pool:\n  label: pool\n  gpu: cpu\n  machines: 3\n  devices: 1\n"
+                                              "  runners: [m_0, m_1]\n")  # fmt: skip
+    (problem,) = check(load_fleet(root))
+    assert "pool.yaml:4: hosts/pool: `machines` is 3, and `runners` names 2" in str(problem)

@@ -7,7 +7,8 @@ import pytest
 from matrix.errors import FleetError
 from matrix.explain import explain
 from matrix.fleet import Fleet, load_fleet
-from matrix.planner import Night, build_plan
+from matrix.jobs import Night
+from matrix.planner import build_plan
 from matrix.select import parse_selector
 from tests.fleets import MODEL, RECIPE, write_fleet
 

@@ -9,9 +9,11 @@ import pytest
 from matrix.errors import DataProblems, FleetError
 from matrix.facts import Flag
 from matrix.fleet import load_fleet
+from matrix.identity import recipe_digest
+from matrix.jobs import Night
 from matrix.plan import Plan, planned_points
 from matrix.planfile import find_job, read_plan, write_plan
-from matrix.planner import Night, build_plan, recipe_digest
+from matrix.planner import build_plan
 from matrix.point import digest
 from matrix.select import parse_selector
 from tests.fleets import RECIPE, write_fleet
@@ -140,3 +142,13 @@ def test_a_host_of_another_kind_of_device_is_a_line_of_data(tmp_path: Path) -> N
         assert {job.recipe for job in plan.jobs} == {recipe_id}
         assert len(planned_points(plan)) == 4
         assert all(left.elsewhere for left in plan.left_out)
+
+
+def test_a_selection_never_changes_what_a_server_is_started_with(tmp_path: Path) -> None:
+    fleet = load_fleet(write_fleet(tmp_path, recipe=RECIPE.replace("[1, 4]", "[1, 4, 16]")))
+    whole = {job.id: job for job in build_plan(fleet, "this-machine", NIGHT).jobs}
+    (some,) = build_plan(fleet, "this-machine", NIGHT, parse_selector({"layout": ["batched"], "conc": ["1"]})).jobs
+    assert some.server == whole[some.id].server
+    assert some.server.args[some.server.args.index("--parallel") + 1] == "16"
+    assert (len(some.points), some.of_points) == (1, 3)
+    assert some.expected_minutes < whole[some.id].expected_minutes

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from matrix.expand import expand
 from matrix.fleet import load_fleet
-from matrix.planner import Night, build_plan
+from matrix.jobs import Night
+from matrix.planner import build_plan
 from matrix.point import Point, point_id
 from matrix.traits import planned_traits, traits_of
 from tests.fleets import RECIPE, write_fleet

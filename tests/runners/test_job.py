@@ -15,6 +15,7 @@ import pytest
 from benchmarks.records import RequestRecord
 from launch.leftovers import find, remove
 from matrix.plan import Plan
+from matrix.point import point_id, point_key
 from matrix.result import HostFacts, PointResult
 from matrix.words import Outcome, Reason
 from runners import job as job_module
@@ -195,3 +196,17 @@ def test_what_a_server_prints_cannot_command_the_job_log() -> None:
 def test_two_jobs_have_labels_of_their_own_state(tmp_path: Path) -> None:
     assert label_of(tmp_path / "a") != label_of(tmp_path / "b")
     assert str(os.getuid()) in label_of(tmp_path / "a")
+
+
+def test_a_point_that_is_to_be_alone_gets_a_server_of_its_own(plan_of: PlanOf, tmp_path: Path) -> None:
+    plan = plan_of("--itl-ms", "5")
+    (job,) = plan.jobs
+    twin = msgspec.structs.replace(job.points[0].point, alone=True)
+    alone = msgspec.structs.replace(job.points[0], id=point_id(twin), key=point_key(twin), point=twin)
+    job = msgspec.structs.replace(job, points=(*job.points, alone))
+    found = run(msgspec.structs.replace(plan, jobs=(job,)), tmp_path)
+    assert {result.outcome for result in found.values()} == {Outcome.OK}
+    assert [path.name for path in sorted((tmp_path / "out").glob("*.log"))] == ["server-alone1.log", "server.log"]
+    starts = {name: result.provenance.server_start_s for name, result in found.items()}
+    assert starts[job.points[0].id] == starts[job.points[1].id] != starts[alone.id]
+    assert found[alone.id].provenance.server_age_s < found[job.points[1].id].provenance.server_age_s

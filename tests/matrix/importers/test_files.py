@@ -8,8 +8,9 @@ import pytest
 from matrix.errors import DataProblems, FleetError
 from matrix.fleet import load_fleet
 from matrix.importers.files import import_inferencex
+from matrix.jobs import Night
 from matrix.plan import Plan
-from matrix.planner import Night, build_plan
+from matrix.planner import build_plan
 
 DATA = Path(__file__).parents[2] / "data" / "inferencex"
 MASTERS = (DATA / "2026-08-nvidia-slice.yaml",)

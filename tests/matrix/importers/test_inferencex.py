@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,9 @@ from matrix.importers.files import empty_fleet, import_inferencex
 from matrix.importers.inferencex import Imported, import_masters
 from matrix.importers.report import Kind
 from matrix.importers.theirs import Runners, runners
+from matrix.pack import yard_of
 from matrix.point import Point, point_id, point_key
+from matrix.rota import Policy
 from matrix.serving import device_count
 from matrix.yamlfile import Value, parse_yaml
 from tests.matrix.importers.inferencex_rows import context_margins, our_points, their_points
@@ -199,3 +202,19 @@ def test_both_generations_of_the_runners_file_are_read() -> None:
     old = runners(parse_yaml((DATA / "2025-12-runners.yaml").read_bytes(), "r").value)
     assert old.labels["gb200"] == ("gb200-nv_0",)
     assert old.hardware == {}
+
+
+def test_hosts_know_their_runners_by_name_and_which_of_them_are_places_in_a_queue() -> None:
+    """One runner of theirs drives all nodes of a job, so where such jobs run it is no machine."""
+    single = imported(MASTER, "h200: [h200-a_0, h200-b_1]").hosts["h200"]
+    assert (single.machines, single.runners, single.slots) == (2, ("h200-a_0", "h200-b_1"), False)
+
+
+def test_labels_over_the_same_runners_share_their_machines(tmp_path: Path) -> None:
+    _, fleet = august(tmp_path)
+    labels = yard_of(fleet.hosts.values(), Policy()).labels
+    assert all(len(names) == fleet.hosts[label].machines for label, names in labels.items() if label in fleet.hosts)
+    assert any(host.slots for host in fleet.hosts.values())
+    assert any(set(labels[a]) & set(labels[b]) for a, b in itertools.combinations(labels, 2)), (
+        "no two labels of the slice share a runner"
+    )

@@ -1,0 +1,148 @@
+"""A loopback GitHub API with the few answers the workflows need, over the artifacts that act really stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+REPOSITORY = "example/fleet"
+TOKEN = "the-jobs-token"
+
+
+@dataclass(slots=True)
+class Api:
+    """What the API knows: runs, pull requests and file contents are set by a test, dispatches are recorded."""
+
+    artifacts: Path
+    port: int = 0
+    runs: list[dict[str, object]] = field(default_factory=list)
+    dispatched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    pulls: dict[int, dict[str, object]] = field(default_factory=dict)
+    changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
+    contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add_run(self, run_id: int, workflow: str, title: str, *, sha: str, **other: object) -> None:
+        """A completed run on main, unless `other` says otherwise."""
+        run = {
+            "id": run_id,
+            "path": f".github/workflows/{workflow}",
+            "display_title": title,
+            "event": "workflow_dispatch",
+            "status": "completed",
+            "head_branch": "main",
+            "head_sha": sha,
+            "run_attempt": 1,
+            "created_at": "2026-11-21T01:23:00Z",
+        }
+        self.runs.append({**run, **other})
+
+    def zips(self, run_id: int) -> list[Path]:
+        return sorted((self.artifacts / str(run_id)).rglob("*.zip"))
+
+    def artifact(self, run_id: int, name: str) -> Path:
+        """The zip of one artifact."""
+        return next(path for path in self.zips(run_id) if path.stem == name)
+
+    def get(self, path: str, query: dict[str, str]) -> object:
+        """The JSON (or bytes) of one GET; null is 404."""
+        found: object = None
+        match path.split("/"):
+            case ["actions", "runs"]:
+                found = self._page("workflow_runs", self.runs, query)
+            case ["actions", "runs", run_id]:
+                found = next((run for run in self.runs if run["id"] == int(run_id)), None)
+            case ["actions", "runs", run_id, "artifacts"]:
+                found = self._page("artifacts", [self._artifact(path) for path in self.zips(int(run_id))], query)
+            case ["actions", "artifacts", number, "zip"]:
+                found = self._zip(int(number)).read_bytes()
+            case ["pulls", number]:
+                found = self.pulls.get(int(number))
+            case ["pulls", number, "files"]:
+                found = self._page("", self.changed[int(number)], query)[""]
+            case ["contents", *parts]:
+                found = self.contents.get(("/".join(parts), query["ref"]))
+        return found
+
+    def _page(self, key: str, items: list[dict[str, object]], query: dict[str, str]) -> dict[str, object]:
+        size, page = int(query["per_page"]), int(query["page"])
+        return {"total_count": len(items), key: items[size * (page - 1) : size * page]}
+
+    def _artifact(self, path: Path) -> dict[str, object]:
+        data = path.read_bytes()
+        return {
+            "id": int(hashlib.sha256(str(path).encode()).hexdigest()[:12], 16),
+            "name": path.stem,
+            "size_in_bytes": len(data),
+            "expired": False,
+            "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
+        }
+
+    def _zip(self, number: int) -> Path:
+        return next(path for path in self.artifacts.rglob("*.zip") if self._artifact(path)["id"] == number)
+
+
+@contextmanager
+def serve(api: Api) -> Iterator[Api]:
+    """Answer on a free loopback port until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _path(self) -> str | None:
+            prefix = f"/repos/{REPOSITORY}/"
+            path = urlsplit(self.path).path
+            known = self.headers["Authorization"] == f"Bearer {TOKEN}" and path.startswith(prefix)
+            return path.removeprefix(prefix) if known else None
+
+        def do_GET(self) -> None:
+            path = self._path()
+            query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            found = api.get(path, query) if path and path not in api.redirects else None
+            if path in api.redirects:
+                self._answer(302, Location=api.redirects[path])
+            elif found is None:
+                self._answer(404, b'{"message": "Not Found"}')
+            else:
+                self._answer(200, found if isinstance(found, bytes) else json.dumps(found).encode())
+
+        def do_POST(self) -> None:
+            path = self._path() or ""
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            parts = path.split("/")
+            if parts[:2] != ["actions", "workflows"] or parts[3:] != ["dispatches"] or body["ref"] != "main":
+                self._answer(404)
+                return
+            api.dispatched.append((parts[2], body["inputs"]))
+            self._answer(204)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    api.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
