@@ -22,6 +22,7 @@ MAX_DUPLICATE_SHARE = 0.1
 MAX_CLOCK_DRIFT_SHARE = 0.01
 MAX_CPU_SHARE = 0.9
 MAX_STAMP_DELAY_S = 0.020
+MAX_SHARED_SHARE = 0.01
 MAX_LATENESS_S = 0.020
 MIN_READS_FOR_P99 = 1000  # of fewer, the p99 is little else than the worst one, and a scheduler's whim
 GAVE_UP_PER_STREAM = 3
@@ -43,7 +44,8 @@ def judge(window: Window, metrics: Metrics | None, budget: ClientBudget) -> tupl
         *_duplicates(ok),
     ]
     # waiting for a server that fails keeps streams empty: then an empty stream is not the client's doing
-    findings += _client(budget, streams_count=not any(reason is Reason.REQUEST_ERRORS for reason, _ in findings))
+    streams_count = not any(reason is Reason.REQUEST_ERRORS for reason, _ in findings)
+    findings += _client(budget, metrics, streams_count=streams_count)
     return tuple(reason for reason, _ in findings), "; ".join(detail for _, detail in findings)[:DETAIL_CHARS]
 
 
@@ -112,13 +114,18 @@ def _duplicates(ok: Sequence[RequestRecord]) -> Iterator[Finding]:
         yield Reason.DUPLICATE_OUTPUTS, f"{repeated} of {len(digests)} answers repeat the answer to another prompt"
 
 
-def _client(budget: ClientBudget, *, streams_count: bool) -> Iterator[Finding]:
+def _client(budget: ClientBudget, metrics: Metrics | None, *, streams_count: bool) -> Iterator[Finding]:
     said = []
     if budget.cpu_share > MAX_CPU_SHARE:
         said.append(f"{budget.cpu_share:.0%} of a core used")
     late_s = budget.stamp_delay_s_p99 or 0.0
     if late_s > MAX_STAMP_DELAY_S and budget.reads >= MIN_READS_FOR_P99:
         said.append(f"p99 of {late_s * 1000:.1f} ms from the kernel to the client")
+    shared = budget.reads_with_several_events
+    between_s = metrics.icl_s.mean if metrics else 0.0
+    # a server may well send several events at once; a client later than the time between them makes it so
+    if late_s > between_s and shared > MAX_SHARED_SHARE * budget.reads and budget.reads >= MIN_READS_FOR_P99:
+        said.append(f"{shared} of {budget.reads} reads held several chunks, for it came {late_s * 1000:.1f} ms late")
     behind_s = budget.schedule_lateness_s_p99 or 0.0
     if behind_s > MAX_LATENESS_S and budget.reads >= MIN_READS_FOR_P99:
         said.append(f"p99 of {behind_s * 1000:.1f} ms behind its own schedule")

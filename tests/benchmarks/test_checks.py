@@ -164,6 +164,18 @@ def test_a_client_without_kernel_stamps_is_not_judged_by_them() -> None:
 
 
 @pytest.mark.fault(25)
+@pytest.mark.parametrize(("late_s", "icl_s", "found"), [(0.015, 0.005, True), (0.015, 0.02, False)])
+def test_gaps_lost_to_a_late_client_are_its_own_doing_and_a_servers_bursts_are_not(
+    late_s: float, icl_s: float, found: bool
+) -> None:
+    budget = msgspec.structs.replace(BUDGET, stamp_delay_s_p99=late_s, reads=2000, reads_with_several_events=21)
+    stamps = (10**8, 10**8 + round(icl_s * 10**9))
+    reasons, detail = judged(10, 10, budget, chunk_ns=stamps)
+    assert (Reason.CLIENT_SATURATED in reasons) is found
+    assert ("21 of 2000 reads" in detail) is found
+
+
+@pytest.mark.fault(25)
 def test_one_late_read_among_few_is_not_held_against_the_client() -> None:
     assert judged(10, 10, msgspec.structs.replace(BUDGET, stamp_delay_s_p99=0.05, reads=99))[0] == ()
 
