@@ -61,7 +61,7 @@ class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
     `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
-    its requests in flight per device. `certified_minutes` null: it cannot be certified.
+    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
     """
 
     id: str
