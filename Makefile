@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types imports workflows unit perf format lock clean
+.PHONY: demo test lint types imports workflows unit perf fuzz faults format lock clean
 
 demo: .venv/.run ## measure a real model on this machine and draw its frontier (about 4 minutes)
 	$(BIN)/inferfleet demo
@@ -30,8 +30,23 @@ workflows: .venv/.dev
 unit: .venv/.dev
 	$(BIN)/pytest
 
-perf: .venv/.dev ## measured against ground truth; for people, never a CI gate
-	$(BIN)/python -m tests.perf.metrics_against_stamps
+perf: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/perf/peers/.done ## the client against ground truth; for people, never a CI gate
+	$(BIN)/python -m tests.perf.client_truth $(PERF)
+
+.cache/perf/%: tests/perf/%.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -o $@ $<
+
+.cache/perf/peers/.done: tests/perf/peers/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+fuzz: .venv/.dev ## mutated streams through both readers, for a minute
+	$(BIN)/python -m tests.benchmarks.fuzz_stream 60
+
+faults: .venv/.dev ## benchmarks/FAULTS.md from the tests' markers
+	$(BIN)/python -m tests.faults_page
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SO_TIMESTAMPNS = 35  # Linux, 64-bit; also the type of the control message that carries the stamp
-READ_BYTES = 8192
+READ_BYTES = 4096
 _TIMESPEC = struct.Struct("qq")
 CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 read_timespec = _TIMESPEC.unpack

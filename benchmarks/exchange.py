@@ -56,6 +56,7 @@ class Exchange:
     framing: Framing | None = None
     answer: Answer = field(default_factory=Answer)
     plain: bool = False
+    digested: bool = False
     looked: int = 0
     size: int = 0
     event_ns: int = 0
@@ -109,8 +110,9 @@ class Exchange:
         if self.skip:
             self.parts[0] = self.parts[0][self.skip :]
             self.skip = 0
+        if self.marks and not self.closed_ns:
+            self.end_ns = self.marks[-1]
         for stamp_ns, data in zip(self.marks, self.parts, strict=True):
-            self.end_ns = stamp_ns
             framing.feed(stamp_ns, data)
         self._drop(len(self.parts))
         self.head = framing.head
@@ -149,6 +151,7 @@ class Exchange:
         if not answer.done and not answer.take_array(block.array, stamps_of(block.ends, read_ends, self.marks)):
             return False
         answer.done = answer.done or block.done
+        self.digested = True
         if over:
             self._drop(len(self.parts))
         else:

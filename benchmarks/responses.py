@@ -73,7 +73,7 @@ def _read_closely(exchange: Exchange) -> bool:
     if head is None or framing is None or not head.event_stream:
         kind = head.headers.get("content-type", "") if head else ""
         raise StreamFault(f"content-type {kind!r} instead of an event stream: {_sample(exchange)}")
-    parsed = parse(framing.pieces)
+    parsed = parse(framing.pieces, at_start=not exchange.digested)
     exchange.answer.take_events(parsed.events)
     if exchange.answer.done or parsed.rest == DONE:  # some servers end without the last blank line
         return True

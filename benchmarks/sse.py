@@ -36,14 +36,18 @@ class Parsed(NamedTuple):
     rest: bytes | None
 
 
-def parse(pieces: Sequence[Piece]) -> Parsed:
-    """All events of a body. Raises StreamFault on a line over MAX_LINE_BYTES; comments and other fields are dropped."""
+def parse(pieces: Sequence[Piece], *, at_start: bool = True) -> Parsed:
+    """All events of a body, or of the rest of one whose beginning has been read (not `at_start`).
+
+    Raises StreamFault on a line over MAX_LINE_BYTES; comments and other fields are dropped.
+    """
     body = b"".join(data for _, data in pieces)
     ends = list(accumulate(len(data) for _, data in pieces))
     events = []
     rest: bytes | None = None
     piece = 0
-    for at, data in _events_with_offset(body):
+    start = len(_BOM) if at_start and body.startswith(_BOM) else 0
+    for at, data in _events_with_offset(body, start):
         if at is None:
             rest = data
             continue
@@ -53,9 +57,8 @@ def parse(pieces: Sequence[Piece]) -> Parsed:
     return Parsed(tuple(events), rest)
 
 
-def _events_with_offset(body: bytes) -> Iterator[tuple[int | None, bytes]]:
+def _events_with_offset(body: bytes, position: int) -> Iterator[tuple[int | None, bytes]]:
     """Each event with the offset of the byte that completes it; None for an unfinished last one."""
-    position = len(_BOM) if body.startswith(_BOM) else 0
     while position < len(body):
         plain = _PLAIN_EVENT.match(body, position)
         if plain:

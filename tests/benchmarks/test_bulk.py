@@ -11,51 +11,8 @@ from hypothesis import strategies as st
 
 from benchmarks.bulk import read_block, stamps_of
 from benchmarks.exchange import Exchange
-from benchmarks.records import RequestRecord
 from benchmarks.responses import record_of
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-END = b"0\r\n\r\n"
-ORDINARY = [
-    b'data: {"choices":[{"text":"a"}]}\n\n',
-    b'data: {"choices":[{"delta":{"content":"b"}}],"usage":null}\n\n',
-    b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n',
-]
-ODD = [
-    b'data: {"choices":[{"text":"two"}]}\n\ndata: {"choices":[{"text":"events"}]}\n\n',
-    b'data: {"choices":[{"text":"crlf"}]}\r\n\r\n',
-    b'data: {"choices":[{"text":"cr"}]}\r\r',
-    b': note\n\ndata: {"choices":[{"text":"after a comment"}]}\n\n',
-    b'data:{"choices":[{"text":"tight"}]}\n\n',
-    b'data: {"choices":[{"text":"half"}',
-    b'data: {"choices":\ndata: []}\n\n',
-    b'data: {"choices":\n[]}\n\n',
-    b'data: {"choices":[]},{"choices":[]}\n\n',
-    b'data: {"error":{"message":"boom"}}\n\n',
-    b"data: [DONE]\n\n",
-    b"data: \n\n",
-    b"data: 7\n\n",
-    b"\xef\xbb\xbf",
-    b"\n\n",
-]
-
-
-def framed(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def read(stream: bytes, edges: list[int], *, fast: bool) -> RequestRecord:
-    """Read number n of the stream came at n."""
-    exchange = Exchange(index=0, asked_input_tokens=5, asked_output_tokens=2, payload=b"", sent_ns=0)
-    for stamp, (start, end) in enumerate(itertools.pairwise(edges), start=1):
-        first = not exchange.answered
-        exchange.add(stamp, stream[start:end])
-        if not ((first and exchange.begin()) or exchange.plain):
-            exchange.follow()
-    if not fast:
-        exchange.follow()
-    exchange.end_ns = exchange.closed_ns = len(edges) - 1
-    return record_of(exchange)[0]
+from tests.benchmarks.streams_by_hand import DONE, END, HEAD, ODD, ORDINARY, framed, read
 
 
 @given(
@@ -64,7 +21,7 @@ def read(stream: bytes, edges: list[int], *, fast: bool) -> RequestRecord:
     done=st.booleans(),
 )
 def test_both_readers_say_the_same_of_any_stream_in_any_reads(blocks: list[bytes], cuts: list[int], done: bool) -> None:
-    stream = HEAD + b"".join(map(framed, blocks)) + framed(b"data: [DONE]\n\n") * done + END
+    stream = HEAD + b"".join(map(framed, blocks)) + framed(DONE) * done + END
     edges = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
     assert read(stream, edges, fast=True) == read(stream, edges, fast=False)
 
@@ -75,7 +32,7 @@ def test_both_readers_say_the_same_of_any_stream_in_any_reads(blocks: list[bytes
     pauses=st.sets(st.integers(0, 15)),
 )
 def test_an_answer_read_through_in_parts_says_the_same(blocks: list[bytes], cuts: list[int], pauses: set[int]) -> None:
-    stream = HEAD + b"".join(map(framed, [*blocks, b"data: [DONE]\n\n"])) + END
+    stream = HEAD + b"".join(map(framed, [*blocks, DONE])) + END
     edges = sorted({0, len(HEAD), len(stream), *(max(len(HEAD), cut % len(stream)) for cut in cuts)})
     exchange = Exchange(index=0, asked_input_tokens=5, asked_output_tokens=2, payload=b"", sent_ns=0)
     for stamp, (start, end) in enumerate(itertools.pairwise(edges), start=1):
@@ -95,7 +52,7 @@ def test_an_answer_read_through_in_parts_says_the_same(blocks: list[bytes], cuts
 def test_what_is_ordinary_is_not_declined(data: list[dict[str, str]]) -> None:
     values = [json.dumps(one).encode() for one in data]
     chunks = [framed(b"data: " + value + b"\n\n") for value in values]
-    block = read_block(b"".join([*chunks, framed(b"data: [DONE]\n\n"), END]))
+    block = read_block(b"".join([*chunks, framed(DONE), END]))
     assert block is not None
     assert block.done
     assert json.loads(block.array) == data
@@ -121,3 +78,10 @@ def test_an_event_takes_the_stamp_of_the_read_that_ended_its_blank_line() -> Non
     assert stamps_of([10, 20, 30], [10, 45], [1, 2]) == [1, 2, 2]
     assert stamps_of([10, 20, 30], [7, 8, 25, 30], [1, 2, 3, 4]) == [2, 3, 4]
     assert stamps_of([], [5], [1]) == []
+
+
+def test_a_byte_order_mark_in_the_middle_is_no_beginning() -> None:
+    """Found by fuzzing: after a part that was read in bulk, the rest began anew."""
+    stream = HEAD + framed(ORDINARY[0]) + framed(b"\xef\xbb\xbf") + framed(b'data: {"half')
+    edges = [0, 106, len(stream)]
+    assert read(stream, edges, fast=True) == read(stream, edges, fast=False)
