@@ -21,6 +21,7 @@ from matrix.jobs import server_of
 from matrix.places import NoPlace, Place, place
 from matrix.point import Point, point_id, point_key
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
+from matrix.search import size_of
 from matrix.serving import device_count
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _candidate(
         certified_minutes=_certified_minutes(estimator, point),
         every_nights=point.workload.run_length.every_nights,
         series=series,
-        load=point.load.streams / device_count(point.layout),
+        load=size_of(point.load) / device_count(point.layout),
     )
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from matrix.facts import HubWeights, NamedWeights, RandomWorkload
 from matrix.history import NO_HISTORY
-from matrix.point import point_key
+from matrix.point import Rate, point_key
 
 if TYPE_CHECKING:
     from matrix.facts import Precision
     from matrix.fleet import Fleet
     from matrix.group import ServerGroup
     from matrix.history import History
-    from matrix.point import Point
+    from matrix.point import Load, Point
 
 START_MINUTES_PER_GB = 0.05
 """Beside the engine's own `start_minutes`: reading the weights and warming up, in proportion to their size."""
@@ -78,12 +78,18 @@ def _by_default(point: Point, requests: int | None) -> Minutes:
     if not isinstance(workload, RandomWorkload):
         return Minutes(whole=(length.min_s + TRACE_WARMUP_S) / 60, measured=length.min_s / 60)
     request_s = workload.osl * (1 + workload.ratio) / 2 * SECONDS_PER_OUTPUT_TOKEN
-    rounds = math.ceil((requests or length.min_requests) / point.load.streams)
-    measured_s = max(length.min_s, rounds * request_s)
+    measured_s = max(length.min_s, _requests_s(point.load, requests or length.min_requests, request_s))
     if requests is None:
         measured_s = min(measured_s, length.max_s)
     around_s = (length.warmup_requests_per_stream + 1) * request_s + POINT_OVERHEAD_S
     return Minutes(whole=(measured_s + around_s) / 60, measured=measured_s / 60)
+
+
+def _requests_s(load: Load, requests: int, request_s: float) -> float:
+    """Seconds until so many requests have ended: streams make them in rounds, a rate makes them one after the other."""
+    if isinstance(load, Rate):
+        return requests / load.requests_per_s + request_s
+    return math.ceil(requests / load.streams) * request_s
 
 
 def weights_gb(fleet: Fleet, recipe_id: str) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from matrix.limits import RETRY_SHARE
 from matrix.sentinels import sentinels
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Policy:
     gpu_hours: float | None = None
     stale_nights: int = 7
     pair_share: float = 0.02
-    retry_share: float = 0.05
+    retry_share: float = RETRY_SHARE
     sentinel_share: float = 0.7
     certified_nights: int | None = 28
     by_age: bool = True
@@ -61,7 +62,7 @@ class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
     `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
-    its requests in flight per device. `certified_minutes` null: it cannot be certified.
+    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
     """
 
     id: str

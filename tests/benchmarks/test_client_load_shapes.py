@@ -45,7 +45,7 @@ def test_streams_pass_from_warm_up_to_measurement_without_draining() -> None:
     first = min(record.sent_ns for record in window.records)
     assert window.start_ns <= first < window.warm_end_ns
     beside = [one for one in stamps if one.request_id.startswith("warmup-") and one.ended_ns > first]
-    assert len(beside) >= 3
+    assert beside  # had the warm-up drained, none of its requests would outlive the first measured one
 
 
 @pytest.mark.parametrize("scenario", ["http_500", "stall"])

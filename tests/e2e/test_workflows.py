@@ -156,7 +156,6 @@ NIGHTS_OUTCOMES = {
     "tiny-broken": ("recipe_failed", "server_exited", 1),
     "tiny-endless": ("cancelled", "interrupted", 1),
     "tiny-lost": ("measured", "", 2),
-    "tiny-blocked": ("missing", "blocked", 0),
 }
 
 
@@ -170,6 +169,15 @@ def test_a_sweep_ends_with_a_row_for_every_point_whatever_became_of_its_jobs(
     assert outcomes(rows) == NIGHTS_OUTCOMES, swept.log
     assert {row.shard for row in rows} == {"00"}
     assert {row.git_sha for row in rows} == {repository.git("rev-parse", "HEAD^")}
+
+
+def test_what_must_not_be_launched_is_left_out_of_the_night_by_name(
+    repository: Repository, api: Api, swept: Ended
+) -> None:
+    plan = read_plan(unpack(api.artifact(NIGHT, "plan"), repository.root / "night") / "plan.json")
+    assert [(left.id, "flags are unknown" in left.why) for left in plan.left_out] == [
+        ("tiny-blocked.batched.short.c1", True)
+    ]
 
 
 @pytest.mark.fault(29)
@@ -193,11 +201,11 @@ def test_publishing_puts_every_planned_point_into_the_dataset_once(
     assert published.code == 0, published.log
     home = repository.clone_data()
     table = read_table(home)
-    assert table.num_rows == len(set(table["point_id"].to_pylist())) == 6
+    assert table.num_rows == len(set(table["point_id"].to_pylist())) == 5
     assert set(zip(table["recipe"].to_pylist(), table["attempt"].to_pylist(), strict=True)) == {
         (name, attempt) for name, (_, _, attempt) in NIGHTS_OUTCOMES.items()
     }
-    assert verify(home).runs[0].planned == 6
+    assert verify(home).runs[0].planned == 5
     assert (home / "site" / "index.html").stat().st_size > 1000
     again = run_act(repository, api, "workflow_dispatch", "publish.yml", AGAIN)
     assert again.code == 0, again.log

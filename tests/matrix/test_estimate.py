@@ -12,7 +12,7 @@ from matrix.facts import HubWeights, RandomWorkload, RunLength, TraceWorkload
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.group import group
 from matrix.history import History, PointHistory
-from matrix.point import Concurrency, Point, point_key
+from matrix.point import Concurrency, Point, Rate, point_key
 from matrix.rota import CERTIFIED_REQUESTS
 from tests.fleets import write_fleet
 from tests.matrix.test_point import POINT
@@ -44,6 +44,11 @@ def test_no_measurement_is_expected_to_pass_its_limit_but_a_certified_one(shippe
     estimator = Estimator(fleet=shipped)
     assert estimator.point(point).measured == 5.0
     assert estimator.point(point, CERTIFIED_REQUESTS).measured == pytest.approx(662 * REQUEST_S / 60)
+
+
+def test_a_rate_takes_as_long_as_its_schedule(shipped: Fleet) -> None:
+    rate = msgspec.structs.replace(streams(1, min_s=60, max_s=1200, min_requests=320), load=Rate(requests_per_s=0.5))
+    assert Estimator(fleet=shipped).point(rate).measured == pytest.approx((640 + REQUEST_S) / 60)
 
 
 def test_a_trace_takes_its_time_and_its_warm_up(shipped: Fleet) -> None:
