@@ -43,9 +43,10 @@ def _tangents(width: Array, slope: Array) -> Array:
     weight_before, weight_after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
     inner = np.zeros(slope.size - 1)
     same = before * after > 0
-    inner[same] = (weight_before + weight_after)[same] / (
-        weight_before[same] / before[same] + weight_after[same] / after[same]
-    )
+    with np.errstate(over="ignore"):  # next to a slope of almost nothing the mean is nothing
+        inner[same] = (weight_before + weight_after)[same] / (
+            weight_before[same] / before[same] + weight_after[same] / after[same]
+        )
     return np.array([_end(width[:2], slope[:2]), *inner, _end(width[:-3:-1], slope[:-3:-1])])
 
 
