@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from launch.backends import BACKENDS
+from launch.engines import ENGINES
 from matrix.blocked import why_unpinned
 from matrix.errors import FleetError
 from matrix.planfile import find_job, read_plan
@@ -87,9 +89,12 @@ def _require_empty(out: Path) -> None:
 
 def _why_not(job: Job, *, unpinned: bool) -> str | None:
     """Why a job may not be launched: something of it is unknown, or not fixed and nobody said that is all right."""
-    if job.blocked is not None or unpinned:
+    if job.blocked is not None:
         return job.blocked
-    why = why_unpinned(job.server)
+    for what, name, known in (("backend", job.backend, BACKENDS), ("engine", job.server.engine, ENGINES)):
+        if name not in known:
+            return f"this version has no {what} {name!r}; it has {', '.join(sorted(known))}"
+    why = None if unpinned else why_unpinned(job.server)
     return f"{why}; `inferfleet pin` fixes it, --unpinned runs it all the same" if why else None
 
 

@@ -168,3 +168,16 @@ def test_an_image_without_a_digest_runs_only_when_asked_for_outright(tmp_path: P
     assert "--unpinned" in refused.stderr
     ended = night.call(*night.run_args(job.id), "--unpinned", "--not-after", "2020-01-01T00:00:00Z")
     assert ended.returncode == 4, ended.stderr
+
+
+@pytest.mark.parametrize("what", ["backend", "engine"])
+def test_a_plan_of_another_version_is_refused_by_what_this_one_lacks(tmp_path: Path, what: str) -> None:
+    night = make_night(tmp_path)
+    plan = night.plan()
+    job = plan.jobs[0]
+    server = msgspec.structs.replace(job.server, engine="warp") if what == "engine" else job.server
+    other = msgspec.structs.replace(job, server=server, backend="warp" if what == "backend" else job.backend)
+    write_plan(msgspec.structs.replace(plan, jobs=(other,)), night.plan_path)
+    refused = night.call(*night.run_args(job.id))
+    assert refused.returncode == 1
+    assert f"this version has no {what} 'warp'" in refused.stderr
