@@ -1,7 +1,7 @@
 """What we ask of GitHub's REST API, as records: complete lists or an error, never a part.
 
-One request is one try: whoever needs retries and rate limits puts them into `GitHub._send`, the only place that
-talks. A fork on GitHub Enterprise Server sets `GITHUB_API_URL`.
+`GitHub._send` is the only place that talks: rate limits are waited out as GitHub asks, what passes is tried again,
+within a bound. A fork on GitHub Enterprise Server sets `GITHUB_API_URL`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from matrix.errors import FleetError
 from matrix.fleet import ID
+from matrix.patience import PASSING, PATIENCE, Patience, rate_limit_wait_s
 
 if TYPE_CHECKING:
     import ssl
@@ -100,6 +101,7 @@ class GitHub:
     api: str
     repository: str
     token: str
+    patience: Patience = PATIENCE
 
     def __post_init__(self) -> None:
         if not _REPOSITORY.fullmatch(self.repository):
@@ -182,17 +184,52 @@ class GitHub:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """One request. The token goes to the API alone: a redirect to another host leaves it behind."""
+        """One answer. The token goes to the API alone: a redirect to another host leaves it behind."""
         ours = {"Authorization": f"Bearer {self.token}", "Accept": "application/vnd.github+json", **(headers or {})}
         url = f"{self.api.rstrip('/')}/repos/{self.repository}/{path}"
-        try:
-            with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True, verify=_trusted()) as client:
-                answer = client.request(method, url, params=params, content=content, headers=ours)
-        except httpx.HTTPError as error:
-            raise FleetError(f"{method} {path}: GitHub cannot be reached: {error}") from error
-        if not answer.is_success:
-            raise FleetError(f"{method} {path}: GitHub answered {answer.status_code}: {answer.text[:300]}")
+        request = httpx.Request(method, url, params=params, content=content, headers=ours)
+        waited_s = 0.0
+        for attempt in range(self.patience.tries):
+            answer = _once(request)
+            wait_s = _wait_s(method, answer, attempt)
+            if wait_s is None or attempt == self.patience.tries - 1:
+                break
+            waited_s += wait_s
+            if waited_s > self.patience.total_s:
+                asks = f"asks to wait {wait_s:.0f} s more; after {self.patience.total_s:.0f} s in all we give up"
+                raise FleetError(f"{method} {path}: GitHub {asks}: {_words(answer)}")
+            self.patience.sleep(wait_s)
+        if isinstance(answer, httpx.HTTPError) or not answer.is_success:
+            raise FleetError(f"{method} {path}: GitHub {_words(answer)}")
         return answer
+
+
+def _once(request: httpx.Request) -> httpx.Response | httpx.HTTPError:
+    try:
+        with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True, verify=_trusted()) as client:
+            return client.send(request)
+    except httpx.HTTPError as error:
+        return error
+
+
+def _wait_s(method: str, answer: httpx.Response | httpx.HTTPError, attempt: int) -> float | None:
+    """Seconds before trying again; null if another try cannot help, or could do a thing twice.
+
+    What GitHub refused for its rate was not done. A dispatch that got no answer, or a 5xx, may have been.
+    """
+    if isinstance(answer, httpx.HTTPError):
+        untouched = isinstance(answer, httpx.ConnectError | httpx.ConnectTimeout)
+        return 2.0**attempt if method == "GET" or untouched else None
+    limited_s = rate_limit_wait_s(answer.status_code, answer.headers, answer.text[:300], attempt)
+    if limited_s is not None:
+        return limited_s
+    return 2.0**attempt if method == "GET" and answer.status_code in PASSING else None
+
+
+def _words(answer: httpx.Response | httpx.HTTPError) -> str:
+    if isinstance(answer, httpx.HTTPError):
+        return f"cannot be reached: {answer}"
+    return f"answered {answer.status_code}: {answer.text[:300]}"
 
 
 @cache

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import httpx
 
+from matrix.patience import asked_wait_s
 from matrix.pin.reference import Failed
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Http:
             answer = self._once(method, url, headers)
             if isinstance(answer, Answer) and answer.status not in _PASSING:
                 return answer
-            wait_s = _asked_wait_s(answer) if isinstance(answer, Answer) else None
+            wait_s = asked_wait_s(answer.headers) if isinstance(answer, Answer) else None
             if wait_s is not None and wait_s > LONGEST_WAIT_S:
                 return Failed(f"{_host(url)} asks to come back in {wait_s:.0f} s")
             if attempt < TRIES - 1:
@@ -78,15 +77,3 @@ def unexpected(answer: Answer, url: str) -> Failed:
 
 def _host(url: str) -> str:
     return httpx.URL(url).netloc.decode()
-
-
-def _asked_wait_s(answer: Answer) -> float | None:
-    """`Retry-After` in seconds, from a number or a date; null where there is none to read."""
-    text = answer.headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (until - datetime.now(UTC)).total_seconds()) if until.tzinfo else None

@@ -22,12 +22,14 @@ class Api:
 
     artifacts: Path
     port: int = 0
+    prefix: str = ""
     runs: list[dict[str, object]] = field(default_factory=list)
     dispatched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     pulls: dict[int, dict[str, object]] = field(default_factory=dict)
     changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
+    faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)  # answered first, one a request
 
     @property
     def url(self) -> str:
@@ -94,7 +96,7 @@ class Api:
 
 
 @contextmanager
-def serve(api: Api) -> Iterator[Api]:
+def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each verb
     """Answer on a free loopback port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -107,14 +109,23 @@ def serve(api: Api) -> Iterator[Api]:
             self.wfile.write(body)
 
         def _path(self) -> str | None:
-            prefix = f"/repos/{REPOSITORY}/"
+            prefix = f"{api.prefix}/repos/{REPOSITORY}/"
             path = urlsplit(self.path).path
             known = self.headers["Authorization"] == f"Bearer {TOKEN}" and path.startswith(prefix)
             return path.removeprefix(prefix) if known else None
 
+        def _fails(self) -> bool:
+            if api.faults:
+                status, headers, body = api.faults.pop(0)
+                self._answer(status, body, **headers)
+                return True
+            return False
+
         def do_GET(self) -> None:
             path = self._path()
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            if self._fails():
+                return
             found = api.get(path, query) if path and path not in api.redirects else None
             if path in api.redirects:
                 self._answer(302, Location=api.redirects[path])
@@ -126,6 +137,8 @@ def serve(api: Api) -> Iterator[Api]:
         def do_POST(self) -> None:
             path = self._path() or ""
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self._fails():
+                return
             parts = path.split("/")
             if parts[:2] != ["actions", "workflows"] or parts[3:] != ["dispatches"] or body["ref"] != "main":
                 self._answer(404)

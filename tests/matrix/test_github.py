@@ -11,6 +11,7 @@ import pytest
 
 from matrix.errors import FleetError
 from matrix.github import Artifact, GitHub
+from matrix.patience import Patience
 from tests.act.api import REPOSITORY, TOKEN, Api, serve
 
 SINCE = datetime(2026, 11, 20, tzinfo=UTC)
@@ -93,7 +94,7 @@ def test_what_github_refuses_is_said_with_its_words(api: Api) -> None:
     with pytest.raises(FleetError, match=r"GET actions/runs/1: GitHub answered 404: .*Not Found"):
         github(api).run(1)
     with pytest.raises(FleetError, match="cannot be reached"):
-        GitHub(api="http://127.0.0.1:1", repository=REPOSITORY, token=TOKEN).run(1)
+        GitHub(api="http://127.0.0.1:1", repository=REPOSITORY, token=TOKEN, patience=Patience(tries=1)).run(1)
     with pytest.raises(FleetError, match="write it as owner/name"):
         GitHub(api=api.url, repository="../etc", token=TOKEN)
 
@@ -102,3 +103,76 @@ def test_an_answer_of_another_shape_is_an_error(api: Api) -> None:
     api.runs.append({"id": 1, "path": 3})
     with pytest.raises(FleetError, match="not as documented"):
         github(api).run(1)
+
+
+RATE_LIMITED = b'{"message": "You have exceeded a secondary rate limit."}'
+
+
+def waits_of(
+    api: Api, *faults: tuple[int, dict[str, str], bytes], total_s: float = 900.0
+) -> tuple[list[float], GitHub]:
+    api.faults.extend(faults)
+    waits: list[float] = []
+    patience = Patience(sleep=waits.append)
+    return waits, GitHub(api=api.url, repository=REPOSITORY, token=TOKEN, patience=patience)
+
+
+@pytest.mark.fault(67)
+def test_a_rate_limit_is_waited_out_as_long_as_github_asks(api: Api) -> None:
+    api.add_run(1, "nightly.yml", "nightly", sha="a" * 40)
+    soon = str(int(datetime.now(UTC).timestamp()) + 30)
+    waits, asking = waits_of(
+        api,
+        (429, {"Retry-After": "7"}, b""),
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}, b"{}"),
+        (403, {}, RATE_LIMITED),
+    )
+    assert asking.run(1).id == 1
+    assert waits[0] == 7.0
+    assert 20 < waits[1] < 40
+    assert waits[2] == 240.0  # nothing asked for: a minute, doubled with every try
+
+
+@pytest.mark.fault(67)
+def test_what_passes_is_tried_again_but_not_for_ever(api: Api) -> None:
+    api.add_run(1, "nightly.yml", "nightly", sha="a" * 40)
+    waits, asking = waits_of(api, (502, {}, b""), (503, {}, b""))
+    assert asking.run(1).id == 1
+    assert waits == [1.0, 2.0]
+    waits, asking = waits_of(api, *[(502, {}, b"down")] * 6)
+    with pytest.raises(FleetError, match="answered 502: down"):
+        asking.run(1)
+    assert len(waits) == 5
+    assert api.faults == []
+
+
+@pytest.mark.fault(67)
+def test_a_wait_beyond_our_patience_is_an_error_that_names_it(api: Api) -> None:
+    waits, asking = waits_of(api, (429, {"Retry-After": "3600"}, b""))
+    with pytest.raises(FleetError, match="asks to wait 3600 s more; after 900 s"):
+        asking.run(1)
+    assert waits == []
+
+
+def test_a_missing_permission_is_not_waited_for(api: Api) -> None:
+    waits, asking = waits_of(api, (403, {}, b'{"message": "Resource not accessible by integration"}'))
+    with pytest.raises(FleetError, match=r"answered 403: .*not accessible"):
+        asking.run(1)
+    assert waits == []
+
+
+def test_a_dispatch_is_never_made_twice_but_a_refused_one_is_made_again(api: Api) -> None:
+    waits, asking = waits_of(api, (502, {}, b""))
+    with pytest.raises(FleetError, match="answered 502"):
+        asking.dispatch("sweep-00.yml", {})
+    assert (waits, api.dispatched) == ([], [])
+    waits, asking = waits_of(api, (403, {"Retry-After": "1"}, RATE_LIMITED))
+    asking.dispatch("sweep-00.yml", {})
+    assert (waits, len(api.dispatched)) == ([1.0], 1)
+
+
+def test_an_enterprise_server_is_another_address(api: Api) -> None:
+    """GHES serves its API under a path: `https://HOST/api/v3`."""
+    api.add_run(1, "nightly.yml", "nightly", sha="a" * 40)
+    api.prefix = "/api/v3"
+    assert GitHub(api=f"{api.url}/api/v3", repository=REPOSITORY, token=TOKEN).run(1).id == 1
