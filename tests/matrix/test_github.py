@@ -108,9 +108,7 @@ def test_an_answer_of_another_shape_is_an_error(api: Api) -> None:
 RATE_LIMITED = b'{"message": "You have exceeded a secondary rate limit."}'
 
 
-def waits_of(
-    api: Api, *faults: tuple[int, dict[str, str], bytes], total_s: float = 900.0
-) -> tuple[list[float], GitHub]:
+def waits_of(api: Api, *faults: tuple[int, dict[str, str], bytes]) -> tuple[list[float], GitHub]:
     api.faults.extend(faults)
     waits: list[float] = []
     patience = Patience(sleep=waits.append)
