@@ -203,7 +203,8 @@ for run_id in sys.argv[3:]:
 
 def publisher(tmp_path: Path, home: Path, runs: tuple[str, ...]) -> subprocess.Popen[str]:
     for run_id in runs:
-        artifacts_of(tmp_path / "in" / run_id, a_plan(run_id=run_id))
+        if not (tmp_path / "in" / run_id).exists():  # another publisher may be reading them already
+            artifacts_of(tmp_path / "in" / run_id, a_plan(run_id=run_id))
     command = [sys.executable, "-c", PUBLISHER, str(tmp_path / "in"), str(home), *runs]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
