@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +18,11 @@ from matrix.planfile import find_job, read_plan
 from matrix.select import EVERYTHING, select
 from matrix.traits import planned_traits
 from matrix.words import Outcome
-from runners.job import CancelledError, JobOptions, run_job
+from runners.cancel import Cancel, CancelledError
+from runners.job import JobOptions, run_job
 from runners.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     from matrix.plan import Job, Plan
     from matrix.select import Selector
 
@@ -41,9 +37,10 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
     if why := _why_not(job, unpinned=unpinned):
         raise FleetError(f"job {job_id} is planned and must not be launched: {why}")
     _require_empty(out)
-    options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=_instant(not_after))
+    cancel = Cancel()
+    options = JobOptions(out=out, state=state_folder(), cancel=cancel, attempt=attempt, not_after=_instant(not_after))
     try:
-        with cancelled_by_signals():
+        with cancel.by_signals():
             outcomes = run_job(plan, job, options, Progress.of(plan, (job_id,)))
     except CancelledError:
         click.echo(f"cancelled: the points that had not ended are `cancelled` rows in {out}", err=True)
@@ -71,10 +68,11 @@ def run_all(
         _require_empty(out)
     progress = Progress.of(plan, tuple(job.id for job in jobs.values()))
     outcomes: set[Outcome] = set()
+    cancel, state = Cancel(), state_folder()
     try:
-        with cancelled_by_signals():
+        with cancel.by_signals():
             for out, job in jobs.items():
-                options = JobOptions(out=out, state=state_folder(), attempt=attempt, not_after=until)
+                options = JobOptions(out=out, state=state, cancel=cancel, attempt=attempt, not_after=until)
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:
         click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)
@@ -108,23 +106,6 @@ def _launchable(plan: Plan, selector: Selector, *, unpinned: bool) -> list[Job]:
         why = _why_not(jobs[0], unpinned=unpinned)
         raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {why}")
     return launchable
-
-
-@contextmanager
-def cancelled_by_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `CancelledError` once; what follows them is left to finish its clean-up."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise CancelledError
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def state_folder() -> Path:

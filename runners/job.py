@@ -6,7 +6,7 @@ that is to be alone gets a server of its own when the shared one is gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.errors import FleetError
 from matrix.words import Reason
+from runners.cancel import Cancel, CancelledError
 from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
 from runners.measure import measure
@@ -40,19 +41,16 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """`state` holds this host's lock; `not_after` is when no further point may begin."""
+    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals."""
 
     out: Path
     state: Path
+    cancel: Cancel = field(default_factory=Cancel)
     attempt: int = 1
     not_after: datetime | None = None
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
     disk_floor_bytes: int = DISK_FLOOR_BYTES
-
-
-class CancelledError(BaseException):
-    """Raised inside a job by a signal handler. Not an Exception: nothing but the job itself may catch it."""
 
 
 def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> dict[str, Outcome]:
@@ -173,13 +171,13 @@ class _Run:
         self.ledger.start_point(planned, running.age_s())
         target = Target(host=running.host, port=running.port, model=running.model, dialect=self.job.server.dialect)
         try:
-            measured = measure(
-                target,
-                self.job.server,
-                planned,
-                self.plan.seed,
-                lambda phase, done, s: self.progress.tick(planned.id, phase, done, s),
-            )
+            with self.options.cancel.deferred() as check:
+
+                def on_progress(phase: str, done: int, elapsed_s: float) -> None:
+                    check()
+                    self.progress.tick(planned.id, phase, done, elapsed_s)
+
+                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
             self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
             return

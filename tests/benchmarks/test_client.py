@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import resource
+import select
 import signal
 import socket
 import threading
+import warnings
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
@@ -208,6 +211,40 @@ def test_an_interrupt_gets_out_at_once_and_leaves_nothing_open() -> None:
         signal.signal(signal.SIGALRM, old)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert gc.isenabled()
+
+
+@pytest.mark.fault(27)
+def test_an_interrupt_at_any_instant_comes_out_as_itself() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    instants = random.Random(27)
+    try:
+        with running("ok", ttft_ms=0, itl_ms=0) as server, warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of a socket between its making and its keeping
+            for _ in range(60):
+                signal.setitimer(signal.ITIMER_REAL, instants.uniform(0.005, 0.06))
+                with pytest.raises(KeyboardInterrupt):
+                    load(server.target(Dialect(keep_alive=False)), stop_after(10**6))
+            gc.collect()
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.parametrize("without", ["", "epoll"])
+def test_what_a_progress_callback_raises_ends_the_load(without: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def enough(done: int, elapsed_s: float) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    if without:
+        monkeypatch.delattr(select, without)
+    prompts = random_prompts(WORKLOAD, (10, 1000), "test")
+    with running("ok", ttft_ms=0, itl_ms=0) as server:
+        target = server.target()
+        with pytest.raises(KeyboardInterrupt):
+            run_load(target, prompts, Concurrency(streams=2), stop_after(10**6), enough)
 
 
 @pytest.mark.fault(26)
