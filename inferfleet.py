@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
+from benchmarks.reference.cli import prompts_group
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
 from matrix.options import FLEET, PLAN, selection
@@ -25,7 +26,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in (*COMMANDS, *WORKFLOW_COMMANDS):
+for command in (*COMMANDS, *WORKFLOW_COMMANDS, prompts_group):
     cli.add_command(command)
 
 
@@ -80,6 +81,12 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
 @click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Folder of sets of reference prompts. Default: those that ship.",
+)
 @selection
 def run_command(
     plan_path: Path,
@@ -88,17 +95,20 @@ def run_command(
     attempt: int,
     not_after: str | None,
     selector: Selector,
+    prompts: Path | None,
     *,
     unpinned: bool,
 ) -> None:
     """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
+    from benchmarks.reference.sets import SHIPPED
     from runners import commands
 
+    sets = prompts or SHIPPED
     if job_id is None:
-        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned, prompts=sets))
     if selector.conditions:
         raise click.UsageError(f"--job names one job; leave out {selector}")
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned, prompts=sets))
 
 
 @cli.command("merge")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.canonical import plain
-from matrix.facts import Fact, Positive, RunLength, TraceWorkload, Workload
+from matrix.facts import Fact, Positive, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.serving import Layout, Serving
 
 
@@ -107,6 +107,8 @@ def point_key(point: Point) -> str:
     labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
+    elif isinstance(point.workload, ReferenceWorkload):
+        labels["tokenizer"] = ""  # the set says it
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.records import Target
+from benchmarks.reference.sets import SHIPPED
+from benchmarks.sources import NoPrompts
 from launch.backends import BACKENDS
 from launch.leftovers import remove
 from launch.ready import NotReady
@@ -41,7 +43,10 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals."""
+    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals.
+
+    `prompts` is the folder of sets of reference prompts.
+    """
 
     out: Path
     state: Path
@@ -51,6 +56,7 @@ class JobOptions:
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
     disk_floor_bytes: int = DISK_FLOOR_BYTES
+    prompts: Path = SHIPPED
 
 
 def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> dict[str, Outcome]:
@@ -177,7 +183,10 @@ class _Run:
                     check()
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
-                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
+                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress, self.options.prompts)
+        except NoPrompts as error:
+            self._point_done(planned, self.ledger.close(planned.id, error.reason, str(error)))
+            return
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
             self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
             return
