@@ -174,6 +174,16 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=None,
+    help="A set of reference prompts to take natural text from, instead of random tokens.",
+)
+@click.option(
+    "--shared-prefix-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
+)
+@click.option("--prefix-groups", type=click.IntRange(1, 1024), default=1, help="That share a prefix each. Default: 1.")
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
 @click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
 @click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")

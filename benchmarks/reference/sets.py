@@ -80,6 +80,8 @@ def read_set(path: Path) -> tuple[ReferenceSet, str]:
     try:
         with gzip.open(path) as file:
             data = file.read(MAX_SET_BYTES + 1)
+    except gzip.BadGzipFile:
+        raise FleetError(f"{path}: is no set of reference prompts, which `inferfleet prompts build` writes") from None
     except (OSError, EOFError, zlib.error) as error:
         raise FleetError(f"{path}: cannot be read: {error}") from None
     if len(data) > MAX_SET_BYTES:
