@@ -70,14 +70,14 @@ def build_set(corpus_path: Path, encoder: Encoder, isls: tuple[int, ...], count:
     path, digest = write_set(built.made, out), digest_of(built.made)
     counts = ", ".join(f"{len(starts)} of {isl} tokens" for isl, starts in built.made.passages.items())
     yield f"{path}: {counts}; {built.refused} more were not exact and left out"
-    yield f"# of the model: tokenizer: {built.made.tokenizer.fingerprint}"
+    yield f'# of the model: tokenizer: "{built.made.tokenizer.fingerprint}"'
     yield "# workloads:"
     for isl in built.made.passages:
         yield f"reference-{isl}-128:"
         yield "  kind: reference"
         yield f"  name: {isl} of {corpus.name} in, 128 out"
-        yield f"  set: {digest}"
-        yield f"  tokenizer: {built.made.tokenizer.fingerprint}"
+        yield f'  set: "{digest}"'
+        yield f'  tokenizer: "{built.made.tokenizer.fingerprint}"'
         yield f"  isl: {isl}"
         yield "  osl: 128"
 
