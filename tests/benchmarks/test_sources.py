@@ -8,10 +8,13 @@ import pytest
 
 from benchmarks.prompts import Purpose, point_seeds
 from benchmarks.records import Prompt, Target
-from benchmarks.reference.sets import digest_of, write_set
-from benchmarks.sources import NoPrompts, prompts_of, require_tokenizer, target_for
+from benchmarks.reference.build import normalise
+from benchmarks.reference.commands import SHIPPED_CORPUS, read_corpus
+from benchmarks.reference.sets import SHIPPED, digest_of, read_set, write_set
+from benchmarks.sources import NoPrompts, cuts_of, prompts_of, require_tokenizer, target_for
 from matrix.dialect import Dialect
 from matrix.facts import FileWeights, Model, RandomWorkload, ReferenceWorkload, TraceWorkload
+from matrix.fleet import DATA, load_fleet
 from matrix.words import Reason
 from tests.benchmarks.reference.letters import small_set
 from tests.fake_server.running import running
@@ -82,3 +85,22 @@ def test_a_prefix_cache_is_used_only_where_it_is_meant_to_be() -> None:
     trace = TraceWorkload(name="t", trace="t")
     asked = [target_for(workload, target).dialect.no_cache for workload in (plain, REFERENCE, RANDOM, trace)]
     assert asked == [{"cache_prompt": value} for value in (False, False, True, True)]
+
+
+def test_every_shipped_reference_workload_has_its_set_and_models_that_can_read_it() -> None:
+    fleet = load_fleet(DATA)
+    shipped = {name: one for name, one in fleet.workloads.items() if isinstance(one, ReferenceWorkload)}
+    assert shipped
+    for workload in shipped.values():
+        assert len(cuts_of(workload, SHIPPED).passages[workload.isl]) >= 16
+        assert workload.tokenizer in {model.tokenizer for model in fleet.models.values()}
+
+
+def test_every_shipped_set_is_of_the_shipped_text() -> None:
+    corpus, raw = read_corpus(SHIPPED_CORPUS)
+    text = normalise(raw)
+    for path in SHIPPED.glob("*.json.gz"):
+        made, digest = read_set(path)
+        assert digest[:12] in path.name
+        assert made.corpus == corpus
+        assert text.startswith(made.text)
