@@ -79,13 +79,14 @@ def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, N
 
 def _with_prompts(row: Row, workload: Workload) -> Row:
     """What the prompts were made of: the workload's kind, the set of reference prompts, what is common to them."""
-    sized = isinstance(workload, SizedWorkload)
+    row = msgspec.structs.replace(row, prompts=str(workload.__struct_config__.tag))
+    if not isinstance(workload, SizedWorkload):
+        return row
     return msgspec.structs.replace(
         row,
-        prompts=str(workload.__struct_config__.tag),
         prompt_set=workload.set if isinstance(workload, ReferenceWorkload) else None,
-        shared_prefix_share=workload.shared_prefix_share if sized else None,
-        prefix_groups=workload.prefix_groups if sized else None,
+        shared_prefix_share=workload.shared_prefix_share,
+        prefix_groups=workload.prefix_groups,
     )
 
 

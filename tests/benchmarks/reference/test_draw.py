@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from itertools import islice
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.prompts import Purpose, Seeds, point_seeds
+from benchmarks.prompts import Numbered, Purpose, Seeds, point_seeds
 from benchmarks.records import Prompt
 from benchmarks.reference.draw import SALT_TOKENS, Cuts, reference_prompts, word_prompts
 from benchmarks.reference.sets import digest_of
@@ -128,6 +129,12 @@ def test_workers_share_the_prompts_out_without_one_twice() -> None:
     whole = drawn(WORKLOAD, 12)
     parts = [reference_prompts(WORKLOAD, CUTS, point_seeds(7, "k", "measure")).share(part, 3) for part in range(3)]
     assert [next(parts[number % 3]) for number in range(12)] == whole
+
+
+def test_prompts_travel_to_another_process_as_they_are() -> None:
+    prompts = reference_prompts(workload(0.5, 2), CUTS, point_seeds(7, "k", "measure"))
+    sent: Numbered = pickle.loads(pickle.dumps(prompts))
+    assert [next(sent) for _ in range(5)] == [next(prompts) for _ in range(5)]
 
 
 def test_a_small_question_is_made_of_words_of_the_text() -> None:
