@@ -1,9 +1,10 @@
 # Everything a person or CI runs. Each target makes what it needs; nothing is installed outside .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+TOOLS := aiperf guidellm inference-perf
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types imports workflows unit perf parity fuzz faults format lock clean
+.PHONY: demo test lint types imports workflows unit perf perf-tools parity fuzz faults format lock clean
 
 demo: .venv/.run ## measure a real model on this machine and draw its frontier (about 4 minutes)
 	$(BIN)/inferfleet demo
@@ -41,6 +42,13 @@ perf: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/perf/peers/.done ##
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+perf-tools: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/parity/.done $(TOOLS:%=.cache/perf/tools/%/.done) ## published tools against ground truth; 6 GB
+	$(BIN)/python -m tests.perf.tools $(PERF)
+
+# One that does not install here is left out, and the table says so.
+.cache/perf/tools/%/.done: tests/perf/tools/%.txt
+	-$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 parity: .venv/.dev .cache/parity/.done ## the same load through `vllm bench serve` and ours, on real engines; downloads 2.5 GB
 	$(BIN)/python -m tests.perf.parity $(PARITY)
