@@ -4,7 +4,7 @@ BIN := .venv/bin
 TOOLS := aiperf guidellm inference-perf
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types imports workflows unit perf perf-tools parity fuzz faults format lock clean
+.PHONY: demo test lint types imports workflows unit perf perf-tools parity vllm fuzz faults format lock clean
 
 demo: .venv/.run ## measure a real model on this machine and draw its frontier (about 4 minutes)
 	$(BIN)/inferfleet demo
@@ -52,6 +52,9 @@ perf-tools: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/parity/.done 
 
 parity: .venv/.dev .cache/parity/.done ## the same load through `vllm bench serve` and ours, on real engines; downloads 2.5 GB
 	$(BIN)/python -m tests.perf.parity $(PARITY)
+
+vllm: .venv/.dev .cache/parity/.done ## a night on real vLLM on this CPU, through plan and runner
+	$(BIN)/python -m tests.perf.parity.night
 
 # torchvision and its like come as CUDA builds that break the import; vllm's own command looks for a package of its name.
 .cache/parity/.done: tests/perf/parity/requirements.txt tests/perf/parity/convert.py
