@@ -10,6 +10,7 @@ from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import point_seed, point_seeds
 from benchmarks.records import LoadOptions, StopRule
+from benchmarks.reference.sets import SHIPPED
 from benchmarks.sources import prompts_of, require_tokenizer, target_for
 from benchmarks.warming import warmup_requests
 from matrix.facts import ReferenceWorkload, TraceWorkload
@@ -46,7 +47,7 @@ def measure(
     planned: PlannedPoint,
     night_seed: int,
     on_progress: Callable[[str, int, float], None],
-    sets: Path,
+    sets: Path = SHIPPED,
 ) -> Measured:
     """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`; `sets` is the folder of
     reference prompts. Raises NoPrompts where they cannot be had.

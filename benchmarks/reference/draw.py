@@ -70,11 +70,14 @@ class Cuts:
 
     @cached_property
     def words(self) -> Mapping[int, Sequence[Span]]:
-        """Words of the text that are letters only, each once, by how many tokens they are."""
-        starts = np.flatnonzero(self.word_starts).tolist()
+        """Words of the text that are letters only, each once, by how many tokens they are.
+
+        Not the last one, which may be the beginning of a longer word.
+        """
+        starts, at = np.flatnonzero(self.word_starts).tolist(), [0, *self.ends.tolist()]
         seen: dict[str, Span] = {}
-        for first, after in pairwise(starts):
-            word = self.text_of(Span(first, after - first))
+        for first, after in pairwise(starts[:-1]):
+            word = self.text[at[first] : at[after]]
             if after - first <= MAX_WORD_TOKENS and word[1:].isalpha():
                 seen.setdefault(word, Span(first, after - first))
         found: dict[int, list[Span]] = defaultdict(list)
