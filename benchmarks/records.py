@@ -98,7 +98,9 @@ class Window(Fact, frozen=True, kw_only=True):
     """One finished load: every request that was sent, and the clock around them.
 
     It begins when the first of them was sent. Until `warm_end_ns` requests of the warm-up were in flight beside them
-    (null without one). `abandoned` were in flight when the load was interrupted, and have no record.
+    (null without one): those are `beside`, numbered apart, and count for what the server did and for nothing else.
+    `joined_ns`: when the last of several workers began. `abandoned` were in flight when the load was interrupted, and
+    have no record.
     """
 
     start_ns: int
@@ -106,6 +108,8 @@ class Window(Fact, frozen=True, kw_only=True):
     records: tuple[RequestRecord, ...]
     health: ClientHealth
     warm_end_ns: int | None = None
+    beside: tuple[RequestRecord, ...] = ()
+    joined_ns: int | None = None
     abandoned: int = 0
 
 
@@ -138,7 +142,7 @@ class StopRule(Fact, frozen=True, kw_only=True):
 class Warmup:
     """Requests before the window, on the same streams at the same load, until `requests` have ended or for `max_s`.
 
-    They leave no record. Those in flight when the window begins end beside it.
+    They leave no record, but for those in flight when the window begins: these end `beside` it.
     """
 
     prompts: Iterator[Prompt]

@@ -66,6 +66,7 @@ class Run:
         self._idle: list[Slot] = []  # kept for the open loop only
         self._finished: deque[Exchange] = deque()
         self._records: list[RequestRecord] = []
+        self._beside: list[RequestRecord] = []
         self._unread_bytes = 0
         self._several = 0
         self._stopped = False
@@ -145,6 +146,7 @@ class Run:
             records=tuple(records),
             health=health,
             warm_end_ns=self._warm_end_ns,
+            beside=tuple(self._beside),
             abandoned=sum(not exchange.warmup for exchange in in_flight),
         )
 
@@ -238,6 +240,9 @@ class Run:
         exchange = self._finished.popleft()
         self._unread_bytes -= exchange.held_bytes
         record, several = record_of(exchange)
+        if exchange.warmup:
+            self._beside.append(record)
+            return
         self._several += several
         self._records.append(record)
         self._failures_in_row = 0 if record.error is None else self._failures_in_row + 1
@@ -250,6 +255,7 @@ class Run:
             self._end_warmup(exchange)
         else:
             self._ended += 1
+        if not exchange.warmup or self._warming is None or self._warming.over:
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
         if self._pacer is not None:
@@ -264,7 +270,7 @@ class Run:
                 self._wire.issue(slot, self._take())
 
     def _end_warmup(self, exchange: Exchange) -> None:
-        """Warm-up requests leave no record; a window may have begun while the last of them were in flight."""
+        """A window may have begun while the last of the warm-up's requests were in flight; the others leave nothing."""
         self._warm_end_ns = time.monotonic_ns()
         if self._warming is not None and not self._warming.over:
             self._warming.ended += 1
