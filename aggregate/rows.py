@@ -190,6 +190,7 @@ class Row(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p99: float | None = None
     held_requests: int | None = None
     workers: int | None = None
+    stepped_share: float | None = None
     # energy of all the server's devices over the window
     energy_j: float | None = None
     mean_power_w: float | None = None

@@ -43,6 +43,7 @@ def _merge_health(healths: Sequence[ClientHealth]) -> ClientHealth:
         schedule_lateness_ns=lateness,
         held_requests=sum(health.held_requests for health in healths),
         workers=len(healths),
+        stepped_s=max(health.stepped_s for health in healths),
     )
 
 

@@ -126,6 +126,7 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
         achieved_concurrency=achieved_concurrency(window, 1 if isinstance(load, Rate) else load.streams),
         clock_drift_share=health.wall_clock_drift_s / duration_s if duration_s else 0.0,
         workers=health.workers,
+        stepped_share=health.stepped_s / duration_s if duration_s else 0.0,
     )
     return _with_schedule(budget, window, load) if isinstance(load, Rate) else budget
 

@@ -80,7 +80,8 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     `stamp_delay_ns` are user-minus-kernel receive stamps, one per read, thinned evenly above 2**18; empty without
     kernel stamps. `cpu_s` leaves out the waiting for a schedule that spins. `schedule_lateness_ns` are sent-minus-
     scheduled of an open loop's requests, but for the `held_requests` that were due while every stream was busy.
-    With several `workers`, counts are sums, and `cpu_s` and drift are those of the worst.
+    With several `workers`, counts are sums, and `cpu_s`, drift and `stepped_s` (how much of the window has stamps that
+    a step of the wall clock may have put off) are those of the worst.
     """
 
     kernel_stamps: bool
@@ -92,6 +93,7 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     schedule_lateness_ns: Sequence[int] = ()
     held_requests: int = 0
     workers: int = 1
+    stepped_s: float = 0.0
 
 
 class Window(Fact, frozen=True, kw_only=True):

@@ -136,6 +136,7 @@ class Run:
             reads=stamper.reads,
             reads_with_several_events=self._several,
             wall_clock_drift_s=stamper.drift_s(),
+            stepped_s=stamper.stepped_ns / SECOND_NS,
             schedule_lateness_ns=tuple(self._pacer.lateness_ns) if self._pacer else (),
             held_requests=self._pacer.held if self._pacer else 0,
         )

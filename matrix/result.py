@@ -133,6 +133,7 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     every stream had sent its first until the last was sent. In an open loop `asked_concurrency` is the most there
     may be in flight, `schedule_lateness_s_*` is sent minus scheduled, and the `held_requests`, due while every
     stream was busy, are not in it. `workers` are the client's processes; CPU is of the busiest.
+    `stepped_share`: of the window, the time whose stamps a step of the wall clock may have put off by its size.
     """
 
     kernel_stamps: bool
@@ -150,6 +151,7 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p99: Amount | None = None
     held_requests: Count | None = None
     workers: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    stepped_share: Amount | None = None
 
 
 class Energy(Fact, frozen=True, kw_only=True):
