@@ -160,5 +160,5 @@ def _curve(rows: pd.DataFrame) -> FrontierCurve:
 
 def _point(row: Mapping[Hashable, object]) -> FrontierPoint:
     same = {name: row[name] for name in FrontierPoint.__struct_fields__ if name in row}
-    same["rate_per_s"] = None if pd.isna(row["rate_per_s"]) else row["rate_per_s"]
+    same["rate_per_s"] = row["rate_per_s"] if row["rate_per_s"] == row["rate_per_s"] else None
     return msgspec.convert(same | {"x": row[X_COLUMN], "y": row[Y_COLUMN]}, FrontierPoint)

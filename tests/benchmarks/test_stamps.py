@@ -55,8 +55,8 @@ class Clocks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_ns, self.offset_ns = 10**9, 10**18
-        monkeypatch.setattr(stamps.time, "monotonic_ns", lambda: self.now_ns)
-        monkeypatch.setattr(stamps.time, "time_ns", lambda: self.now_ns + self.offset_ns)
+        monkeypatch.setattr(time, "monotonic_ns", lambda: self.now_ns)
+        monkeypatch.setattr(time, "time_ns", lambda: self.now_ns + self.offset_ns)
 
 
 @pytest.mark.fault(24)

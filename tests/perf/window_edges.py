@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.counting import counted, counted_part
 from benchmarks.records import RequestRecord, Window
+from benchmarks.steady import steady_part, throughput
 from tests.benchmarks.virtual_server import HEALTH
 
 ISL, OSL, RATIO = 256, 200, 0.8
@@ -136,6 +137,12 @@ def between(window: Window, begin_ns: int, end_ns: int) -> float:
     return done.output_tokens / done.duration_s if end_ns > begin_ns else float("nan")
 
 
+def steady(window: Window) -> float:
+    """Little's law, as the `steady_*` columns have it."""
+    part = steady_part(window)
+    return throughput(window.records, *part).tokens_out if part else float("nan")
+
+
 def candidates(drained: Window, handed: Window) -> dict[str, float]:
     """Output tokens/s by each way of counting."""
     begin_ns, end_ns = counted_part(handed)
@@ -146,6 +153,7 @@ def candidates(drained: Window, handed: Window) -> dict[str, float]:
         "handed, clock to last byte": between(handed, begin_ns, handed.end_ns),
         "handed, clock from warm end to last byte": between(handed, handed.warm_end_ns or begin_ns, handed.end_ns),
         "handed, clock from warm end while on": between(handed, handed.warm_end_ns or begin_ns, end_ns),
+        "handed, steady part": steady(handed),
         "handed, clock while on": between(handed, begin_ns, end_ns),
     }
 
@@ -168,12 +176,17 @@ def biases(streams: int, window_s: float, seeds: int) -> dict[str, tuple[float, 
     return {name: (float(error.mean()), float(error.std())) for name, error in errors.items()}
 
 
+def _cell(mean: float, deviation: float) -> str:
+    """A dash where a short window has no such part."""
+    return "–" if mean != mean else f"{mean:+.1%} ± {deviation:.1%}"  # noqa: PLR0124 - NaN
+
+
 def main(seeds: int = 5) -> None:
     cases = [(streams, window_s) for streams in (4, 16, 64, 256) for window_s in (10.0, 30.0, 60.0)]
     found = {case: biases(*case, seeds) for case in cases}
     print("| counted | " + " | ".join(f"{streams} x {window_s:.0f} s" for streams, window_s in cases) + " |")
     for name in found[cases[0]]:
-        cells = (f"{found[case][name][0]:+.1%} ± {found[case][name][1]:.1%}" for case in cases)
+        cells = (_cell(*found[case][name]) for case in cases)
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 

@@ -82,8 +82,8 @@ def test_goodput_and_the_clients_processes_reach_the_page(tmp_path: Path) -> Non
     client = a_result(plan, job, point).client
     assert client is not None
     metrics = msgspec.structs.replace(some_metrics(), goodput=good)
-    changes = {"metrics": metrics, "client": msgspec.structs.replace(client, workers=3)}
-    artifact_of(tmp_path / "artifacts", plan, job, **changes)
+    client = msgspec.structs.replace(client, workers=3)
+    artifact_of(tmp_path / "artifacts", plan, job, metrics=metrics, client=client)
     merge(tmp_path / "plan.json", tmp_path / "artifacts", tmp_path / "merged")
     publish(tmp_path / "plan.json", tmp_path / "merged", tmp_path / "home")
     dot = page_of(read_table(tmp_path / "home"), (), GPUS).groups[0].series[0].dots[0]
