@@ -34,7 +34,7 @@ def test_one_request_after_another_is_tokens_of_completed_requests_by_duration()
     """With one stream and nothing beside it, all tools agree."""
     load = window_of(*(request(n, 0.2 * n) for n in range(5)))
     done = counted_load(load)
-    assert done == pytest.approx((1.0, 5, 55, 100))
+    assert done == pytest.approx((1.0, 5, 100, 55))
 
 
 def test_a_failure_does_not_end_the_load() -> None:
@@ -52,7 +52,7 @@ def test_what_the_warm_ups_last_requests_still_bring_is_counted_and_they_are_in_
     # a chunk at the very begin was not in the window; of the third request the first chunk only, at 0.3 s
     assert done.output_tokens == 11 + 11 + 1 + 10
     assert done.requests == pytest.approx(2 + 1 / 11 + 10 / 11)
-    assert done.input_tokens == 3 * 20
+    assert done.input_tokens == round(20 * (2 + 1 / 11 + 10 / 11))
 
 
 def test_a_load_that_ends_before_anything_came_is_counted_to_its_last_byte() -> None:
@@ -86,8 +86,9 @@ def test_parts_of_a_time_add_up_to_all_that_came_in_it(
     edges = [ns(-3), *sorted(cuts), ns(8)]
     parts = [counted(load, *edge) for edge in pairwise(edges) if edge[0] < edge[1]]
     everyone = (*own, *beside)
-    assert sum(part.output_tokens for part in parts) == sum(one.output_tokens or 0 for one in everyone)
-    assert sum(part.input_tokens for part in parts) == 20 * len(everyone)
+    tokens = sum(one.output_tokens or 0 for one in everyone)
+    assert abs(sum(part.output_tokens for part in parts) - tokens) <= len(parts) / 2
+    assert abs(sum(part.input_tokens for part in parts) - 20 * len(everyone)) <= len(parts) / 2
     assert sum(part.requests for part in parts) == pytest.approx(len(everyone))
 
 
