@@ -19,6 +19,7 @@ from tests.benchmarks.virtual_server import HEALTH
 ISL, OSL, RATIO = 256, 200, 0.8
 STEP_S, STREAM_S, PROMPT_TOKEN_S, BUDGET = 0.015, 0.0002, 0.00002, 2048
 TRUTH_S = 1000.0
+MIN_REQUESTS = 8
 _NS = 1e9
 
 
@@ -52,7 +53,7 @@ class _Request:
 
 
 class Served:
-    """A closed loop against the server: a round of warm-up, handed over or drained, then a window of `window_s`."""
+    """A closed loop: a round of warm-up, handed over or drained, then a window of `window_s` and MIN_REQUESTS."""
 
     def __init__(self, streams: int, window_s: float, seed: int, *, drained: bool) -> None:
         self._rng = np.random.default_rng(seed)
@@ -122,7 +123,7 @@ class Served:
         if self._start_s is None:
             if not self._drained:
                 self._send()
-        elif self._now_s - self._start_s < self._window_s:
+        elif self._now_s - self._start_s < self._window_s or len(self._records) < MIN_REQUESTS:
             self._send()
 
 
