@@ -256,11 +256,16 @@ class Run:
 
     def _on_end(self, slot: Slot, exchange: Exchange) -> None:
         """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
+        warming = self._warming
         if exchange.warmup:
-            self._end_warmup(exchange)
+            self._warm_end_ns = time.monotonic_ns()
         else:
             self._ended += 1
-        if not exchange.warmup or self._warming is None or self._warming.over:
+        if warming is not None and not warming.over:
+            warming.ended += 1
+            failed = exchange.error is not None or exchange.status != 200
+            self._failures_in_row = self._failures_in_row + 1 if failed else 0
+        else:
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
         if self._pacer is not None:
@@ -273,14 +278,6 @@ class Run:
             slot.failures = 0
             if self._may_issue():
                 self._wire.issue(slot, self._take())
-
-    def _end_warmup(self, exchange: Exchange) -> None:
-        """A window may have begun while the last of the warm-up's requests were in flight; the others leave nothing."""
-        self._warm_end_ns = time.monotonic_ns()
-        if self._warming is not None and not self._warming.over:
-            self._warming.ended += 1
-            failed = exchange.error is not None or exchange.status != 200
-            self._failures_in_row = self._failures_in_row + 1 if failed else 0
 
     def _issue_due(self, pacer: Pacer) -> None:
         """Open loop: every request at its time, or as soon after it as a stream is free."""

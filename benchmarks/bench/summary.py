@@ -84,7 +84,7 @@ def _ms(seconds: float) -> str:
 
 def _throughput(metrics: Metrics) -> list[str]:
     whole = (
-        f"whole run {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
+        f"load on for {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
         f"{metrics.output_tok_per_s:,.1f} output and {metrics.total_tok_per_s:,.1f} total tokens/s, "
         f"{metrics.interactivity_tok_per_s:.1f} tokens/s for each user"
     )
