@@ -148,13 +148,16 @@ def _with_schedule(budget: ClientBudget, window: Window, load: Rate) -> ClientBu
 def achieved_concurrency(window: Window, streams: int) -> float:
     """Mean requests in flight from when every stream had sent its first until the last request was sent.
 
-    The ramp and the drain are left out, and the time in which a warm-up still held streams: they say how long a
-    window was, not how well the client kept up. With no request beyond the first of each stream, it is their number.
+    The ramp and the drain are left out: they say how long a window was, not how well the client kept up. A window whose
+    streams were handed over by a warm-up has no ramp: what is still in flight of it counts. With no request beyond the
+    first of each stream, it is their number.
     """
     sent = sorted(record.sent_ns for record in window.records)
     if len(sent) <= streams:
         return float(len(sent))
     begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), sent[-1]
+    if window.beside:
+        begin_ns = window.joined_ns or window.start_ns
     if begin_ns >= end_ns:
         return float(streams)
-    return mean_in_flight(window.records, begin_ns, end_ns)
+    return mean_in_flight((*window.records, *window.beside), begin_ns, end_ns)

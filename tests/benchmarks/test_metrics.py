@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,6 +161,13 @@ def test_concurrency_is_not_counted_while_a_warm_up_holds_streams() -> None:
     """Two streams, one of them held by the warm-up until 0.4 s."""
     records = [request(place, 0.2 * place) for place in range(10)] + [request(10 + n, 0.4 + 0.2 * n) for n in range(8)]
     assert achieved_concurrency(window_of(*records, warm_end_s=0.4), 2) == pytest.approx(2)
+
+
+def test_streams_that_a_warm_up_hands_over_are_full_from_the_start() -> None:
+    """Two streams: one goes on at 0, the warm-up holds the other until 0.1 s."""
+    records = [request(place, 0.2 * place) for place in range(5)] + [request(9 + n, 0.1 + 0.2 * n) for n in range(5)]
+    load = msgspec.structs.replace(window_of(*records, warm_end_s=0.1), beside=(request(7, -0.1),))
+    assert achieved_concurrency(load, 2) == pytest.approx(2)
 
 
 def test_an_empty_distribution_says_so() -> None:
