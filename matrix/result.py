@@ -155,7 +155,9 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
 
 
 class Energy(Fact, frozen=True, kw_only=True):
-    """Board energy over the measurement window, all the server's devices together."""
+    """Board energy over the `duration_s` of the metrics (`benchmarks.counting.counted_part`: tokens per joule need one
+    window), all the server's devices together.
+    """
 
     energy_j: Amount
     mean_power_w: Amount
