@@ -95,9 +95,13 @@ def _runners(setup: Setup) -> Runners:
 
 def _site(fleet: Path | None, host: str, under: Path | None, disk_gib: int) -> Site:
     from matrix.fleet import DATA, load_fleet
-    from runners.provision.setup import site_of
+    from runners.provision.setup import Site, require_host
 
-    return site_of(load_fleet(fleet or DATA), host, _places(under), disk_gib)
+    known = load_fleet(fleet or DATA)
+    facts = require_host(known, host)
+    data = None if fleet is None else fleet.resolve()
+    device = known.gpus[facts.gpu].device
+    return Site(host=host, facts=facts, device=device, places=_places(under), disk_gib=disk_gib, fleet=data)
 
 
 def _places(under: Path | None) -> Places:
@@ -149,7 +153,8 @@ def register_command(setup: Setup, labels: tuple[str, ...], out: Path, *, even_o
     from matrix.fleet import DATA, load_fleet
     from runners.provision import commands
 
-    click.echo(commands.register_once(_runners(setup), load_fleet(DATA), setup, labels, out, even_open=even_open))
+    fleet = load_fleet(setup.site.fleet or DATA)
+    click.echo(commands.register_once(_runners(setup), fleet, setup, labels, out, even_open=even_open))
 
 
 @runner_group.command("serve")

@@ -66,7 +66,8 @@ def options(setup: Setup) -> str:
 def here(site: Site) -> list[str]:
     """What the checks on this machine are told, where it is not the default."""
     disk = [] if site.disk_gib == DISK_GIB else ["--disk-gib", str(site.disk_gib)]
-    return [*disk, *(["--under", str(site.places.under)] if site.places.under else [])]
+    fleet = [] if site.fleet is None else ["--fleet", str(site.fleet)]
+    return [*fleet, *disk, *(["--under", str(site.places.under)] if site.places.under else [])]
 
 
 def whose(text: str) -> Whose:
@@ -99,6 +100,7 @@ def _file(setup: Setup, template: str, path: Path, mode: int = 0o644) -> File:
         places=setup.site.places,
         options=options(setup),
         here="".join(f" {word}" for word in here(setup.site)),
+        fleet="" if setup.site.fleet is None else f" --fleet {setup.site.fleet}",
         agent=AGENT,
         jobs=JOBS,
         weights=WEIGHTS,

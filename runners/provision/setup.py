@@ -80,7 +80,7 @@ class Places:
 class Site:
     """This machine as one of a host entry's: `host` is its id under `matrix/data/hosts`.
 
-    `disk_gib` must be free before a job is taken.
+    `disk_gib` must be free before a job is taken. `fleet` is where the data lies; null: in the checkout.
     """
 
     host: str
@@ -88,6 +88,7 @@ class Site:
     device: Device
     places: Places = Places()
     disk_gib: int = DISK_GIB
+    fleet: Path | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -116,13 +117,11 @@ class Setup:
     api: str
 
 
-def site_of(fleet: Fleet, host: str, places: Places, disk_gib: int = DISK_GIB) -> Site:
-    """The host entry of the fleet, here."""
+def require_host(fleet: Fleet, host: str) -> Host:
+    """The host entry of that id."""
     if host not in fleet.hosts:
         raise FleetError(f"no host {host!r} in matrix/data/hosts: {nearest(host, fleet.hosts)}")
-    facts = fleet.hosts[host]
-    device = fleet.gpus[facts.gpu].device
-    return Site(host=host, facts=facts, device=device, places=places, disk_gib=disk_gib)
+    return fleet.hosts[host]
 
 
 def checked(setup: Setup) -> Setup:
@@ -155,6 +154,7 @@ def _require_plain(setup: Setup) -> None:
         ("checkout", str(setup.site.places.checkout), _PATH),
         ("environment", str(setup.site.places.venv), _PATH),
         ("folder", str(setup.site.places.etc), _PATH),
+        ("fleet", str(setup.site.fleet or "/none"), _PATH),
     )
     for what, value, grammar in checks:
         if not grammar.fullmatch(value):
