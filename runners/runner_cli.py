@@ -42,6 +42,8 @@ def for_whom(command: Callable[..., Shown]) -> Callable[..., Shown]:
         organization: str | None,
         group: str,
         api: str,
+        *,
+        even_open: bool,
         **others: object,
     ) -> Shown:
         from runners.provision.setup import Setup, checked, only_machine
@@ -54,6 +56,7 @@ def for_whom(command: Callable[..., Shown]) -> Callable[..., Shown]:
             organization=organization,
             group=group,
             api=api.rstrip("/"),
+            even_open=even_open,
         )
         return command(setup=checked(setup), **others)
 
@@ -70,18 +73,23 @@ UNDER = click.option(
     help="Rehearse: all that would lie in /etc, /var, /opt and /run lies under this folder.",
 )
 DISK = click.option("--disk-gib", type=click.IntRange(1), default=20, show_default=True, help="Free disk a job needs.")
+REPOSITORY = click.option(
+    "--repo", "repository", required=True, metavar="OWNER/NAME", help="The repository of the fleet."
+)
+GROUP = click.option("--group", default="inferfleet", show_default=True, help="The organization's runner group.")
+API_ADDRESS = click.option("--api", default=API, show_default=True, help="GitHub's REST API, or your own server's.")
 _WHOM = (
     FLEET,
     UNDER,
     DISK,
     click.argument("host"),
     click.option("--machine", default=None, help="This machine's name, where the host entry has several."),
-    click.option("--repo", "repository", required=True, metavar="OWNER/NAME", help="The repository of the fleet."),
+    REPOSITORY,
     click.option("--org", "organization", default=None, help="Its organization. Without: runners of the repository."),
-    click.option("--group", default="inferfleet", show_default=True, help="The organization's runner group."),
-    click.option("--api", envvar="INFERFLEET_GITHUB_API", default=API, show_default=True, help="GitHub's REST API."),
+    GROUP,
+    API_ADDRESS,
+    click.option("--even-open", is_flag=True, help="Also where strangers, or any workflow, could use it."),
 )
-EVEN_OPEN = click.option("--even-open", is_flag=True, help="Also where strangers, or any workflow, could use it.")
 
 
 def _runners(setup: Setup) -> Runners:
@@ -133,38 +141,42 @@ def install_command(setup: Setup, root: Path, *, dry_run: bool) -> None:
 
 
 @runner_group.command("group")
-@for_whom
+@REPOSITORY
+@click.option("--org", "organization", required=True, help="Its organization: only these have groups.")
+@GROUP
+@API_ADDRESS
 @click.option("--create", is_flag=True, help="Make the group where there is none.")
 @click.option("--public", is_flag=True, help="With --create: the repository is public.")
-def group_command(setup: Setup, *, create: bool, public: bool) -> None:
+def group_command(repository: str, organization: str, group: str, api: str, *, create: bool, public: bool) -> None:
     """Check that the runner group lets in only our workflows on main, with a token of yours in GITHUB_TOKEN."""
+    from matrix.github_runners import Runners
     from runners.provision import commands
 
-    click.echo(commands.group(_runners(setup), setup, create=create, public=public))
+    token = commands.required_token()
+    runners = Runners(api=api, repository=repository, organization=organization, token=token)
+    click.echo(commands.group(runners, group, create=create, public=public))
 
 
 @runner_group.command("register")
 @for_whom
 @click.option("--labels", multiple=True, help="Default: the host's. Another host's are refused.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Only you can read it.")
-@EVEN_OPEN
-def register_command(setup: Setup, labels: tuple[str, ...], out: Path, *, even_open: bool) -> None:
+def register_command(setup: Setup, labels: tuple[str, ...], out: Path) -> None:
     """Announce one runner for one job (the service does this by itself); its configuration goes into a file."""
     from matrix.fleet import DATA, load_fleet
     from runners.provision import commands
 
     fleet = load_fleet(setup.site.fleet or DATA)
-    click.echo(commands.register_once(_runners(setup), fleet, setup, labels, out, even_open=even_open))
+    click.echo(commands.register_once(_runners(setup), fleet, setup, labels, out))
 
 
 @runner_group.command("serve")
 @for_whom
-@EVEN_OPEN
-def serve_command(setup: Setup, *, even_open: bool) -> None:
+def serve_command(setup: Setup) -> None:
     """Be the machine's agent (the service runs this): fit? announce a runner, wait for its one job, again."""
     from runners.provision import commands
 
-    commands.serve(setup, _runners(setup), even_open=even_open)
+    commands.serve(setup, _runners(setup))
 
 
 @runner_group.command("preflight")

@@ -58,7 +58,6 @@ class Agent:
     setup: Setup
     labels: tuple[str, ...]
     stop: Told
-    even_open: bool = False
     pace: Pace = PACE
     idle_ends: int = 0
     refusals: int = 0
@@ -88,7 +87,7 @@ class Agent:
     def _announce(self) -> Registration | None:
         """A runner; None while GitHub will not have one: that is no fault of this host, and is tried again."""
         try:
-            runner = register(self.runners, self.setup, self.labels, even_open=self.even_open)
+            runner = register(self.runners, self.setup, self.labels)
         except FleetError as error:
             wait_s = min(self.pace.again_s * 2.0**self.refusals, self.pace.again_at_most_s)
             self.refusals += 1

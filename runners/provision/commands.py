@@ -67,32 +67,28 @@ def steps(setup: Setup) -> str:
     return "\n".join(lines)
 
 
-def group(runners: Runners, setup: Setup, *, create: bool, public: bool) -> str:
+def group(runners: Runners, name: str, *, create: bool, public: bool) -> str:
     """Say whether the runner group lets in only our workflows on main; make it so where there is none."""
-    if setup.organization is None:
-        raise FleetError("only organizations have runner groups: use --org")
-    found = runners.group(setup.group)
+    found = runners.group(name)
     if found is None and not create:
-        raise FleetError(f"{setup.organization} has no runner group {setup.group!r}; --create makes it")
-    workflows = workflows_for_gpus(ROOT, setup.repository)
-    group = found or runners.create_group(setup.group, workflows, public=public)
-    if why := loose(group, setup.repository):
-        raise FleetError(f"runner group {group.name}: {why}. Put that right on GitHub, or use a group of its own")
-    absent = [name for name in workflows if name not in group.selected_workflows]
-    lines = [f"group {group.name} ({group.id}): {len(group.selected_workflows)} workflows on main may use it"]
-    return "\n".join(lines + [f"not among them, so its jobs would wait for ever: {name}" for name in absent])
+        raise FleetError(f"{runners.organization} has no runner group {name!r}; --create makes it")
+    workflows = workflows_for_gpus(ROOT, runners.repository)
+    group = found or runners.create_group(name, workflows, public=public)
+    if why := loose(group, runners.repository):
+        raise FleetError(f"runner group {name}: {why}. Put that right on GitHub, or use a group of its own")
+    absent = [workflow for workflow in workflows if workflow not in group.selected_workflows]
+    lines = [f"group {name} ({group.id}): {len(group.selected_workflows)} workflows on main may use it"]
+    return "\n".join(lines + [f"not among them, so its jobs would wait for ever: {workflow}" for workflow in absent])
 
 
-def register_once(
-    runners: Runners, fleet: Fleet, setup: Setup, labels: Sequence[str], out: Path, *, even_open: bool
-) -> str:
+def register_once(runners: Runners, fleet: Fleet, setup: Setup, labels: Sequence[str], out: Path) -> str:
     """Announce one runner and write its configuration where only this user can read it."""
-    announced = register(runners, setup, checked_labels(fleet, setup, labels), even_open=even_open)
+    announced = register(runners, setup, checked_labels(fleet, setup, labels))
     write_secret(out, announced.encoded)
     return f"{announced.name} ({announced.id}) may take one job: {out}"
 
 
-def serve(setup: Setup, runners_of: Runners, *, even_open: bool) -> None:
+def serve(setup: Setup, runners_of: Runners) -> None:
     """Be this machine's agent until a signal comes."""
     told = Signals()
 
@@ -107,7 +103,7 @@ def serve(setup: Setup, runners_of: Runners, *, even_open: bool) -> None:
         patience=Patience(sleep=nap),
     )
     with told.kept_waiting():
-        Agent(runners=patient, setup=setup, labels=setup.site.labels, stop=told, even_open=even_open).serve()
+        Agent(runners=patient, setup=setup, labels=setup.site.labels, stop=told).serve()
 
 
 def preflight(site: Site, refuse_into: Path | None, *, clean: bool) -> str:

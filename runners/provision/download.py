@@ -40,8 +40,8 @@ class Source:
 def download(client: httpx.Client, url: str, file: HubFile, blob: Path, source: Source) -> Failed | None:
     """Go on where an earlier try ended; what does not have its sum is thrown away whole."""
     partial = blob.with_name(f"{blob.name}.incomplete")
-    why = "nothing came"
-    for attempt in range(TRIES):
+    why, attempt, had = "nothing came", 0, 0
+    while attempt < TRIES:
         got = _continue(client, url, file, partial, source.token)
         if got is None and partial.stat().st_size == file.size:
             if _sum(partial, file) != file.sum:
@@ -51,9 +51,10 @@ def download(client: httpx.Client, url: str, file: HubFile, blob: Path, source: 
             partial.replace(blob)
             return None
         why = got.why if got is not None else "it ended early"
-        if attempt < TRIES - 1:
-            source.sleep(2.0**attempt)
-    return Failed(f"{file.path}: {why}, {TRIES} times")
+        have = partial.stat().st_size if partial.exists() else 0
+        attempt, had = (0 if have > had else attempt + 1), max(had, have)
+        source.sleep(2.0**attempt)
+    return Failed(f"{file.path}: {why}, {TRIES} times without a byte more")
 
 
 def _continue(client: httpx.Client, url: str, file: HubFile, partial: Path, token: str | None) -> Failed | None:
@@ -69,7 +70,7 @@ def _continue(client: httpx.Client, url: str, file: HubFile, partial: Path, toke
                 have = 0
             if response.status_code not in (200, 206):
                 return Failed(f"{response.url.host} answered {response.status_code}")
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            for chunk in response.iter_raw():
                 have += len(chunk)
                 if have > file.size:
                     return Failed("more came than the hub lists")

@@ -60,6 +60,7 @@ def options(setup: Setup) -> str:
     """The agent's arguments. Each was held against a grammar without spaces, quotes and `%`."""
     words = [setup.site.host, "--machine", setup.machine, "--repo", setup.repository]
     words += ["--org", setup.organization, "--group", setup.group] if setup.organization else []
+    words += ["--even-open"] if setup.even_open else []
     return " ".join([*words, "--api", setup.api, *here(setup.site)])
 
 

@@ -23,9 +23,9 @@ MAY_USE_GPUS = ("run-one.yml", "approve-sweep.yml")
 """Besides the sweeps: the workflows of ours that run jobs on our machines."""
 
 
-def register(runners: Runners, setup: Setup, labels: Sequence[str], *, even_open: bool = False) -> Registration:
-    """Announce this machine for one job. `even_open` lets it where any workflow, or any stranger, could reach it."""
-    if not even_open:
+def register(runners: Runners, setup: Setup, labels: Sequence[str]) -> Registration:
+    """Announce this machine for one job."""
+    if not setup.even_open:
         require_closed(runners, setup)
     group = ONLY_GROUP if setup.organization is None else _group(runners, setup.group).id
     return runners.register(runner_name(setup.machine), group, labels)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from matrix.errors import FleetError, listed, nearest
 from matrix.github import REPOSITORY
 from matrix.github_runners import ORGANIZATION
 from matrix.gitinfo import ROOT
+from matrix.pin.reference import loopback
 
 if TYPE_CHECKING:
     from matrix.facts import Device, Host
@@ -106,7 +109,8 @@ class Site:
 class Setup:
     """Whom a machine serves. `machine` is its own name among its equals.
 
-    Without `organization` the runners belong to the repository alone, and `group` means nothing.
+    Without `organization` the runners belong to the repository alone, and `group` means nothing. `even_open` lets it
+    serve where any workflow, or any stranger, could reach it.
     """
 
     site: Site
@@ -115,6 +119,7 @@ class Setup:
     organization: str | None
     group: str
     api: str
+    even_open: bool = False
 
 
 def require_host(fleet: Fleet, host: str) -> Host:
@@ -132,6 +137,9 @@ def checked(setup: Setup) -> Setup:
             f"host {setup.site.host} has no machine {setup.machine!r}: {nearest(setup.machine, facts.runners)}"
         )
     _require_plain(setup)
+    address = httpx.URL(setup.api)
+    if address.scheme != "https" and not loopback(address.netloc.decode()):
+        raise FleetError(f"API address {setup.api!r}: a token is sent there, so only https, or http on this machine")
     return setup
 
 

@@ -24,10 +24,17 @@ def setup(
     group: str = "gpus",
     repository: str = REPOSITORY,
     api: str = "https://api.github.com",
+    even_open: bool = False,
     places: Places | None = None,
 ) -> Setup:
     return Setup(
-        site=site(host, places), machine=machine, repository=repository, organization=organization, group=group, api=api
+        site=site(host, places),
+        machine=machine,
+        repository=repository,
+        organization=organization,
+        group=group,
+        api=api,
+        even_open=even_open,
     )
 
 

@@ -41,9 +41,9 @@ def test_a_gpu_that_is_missing_is_noticed(tools: Path) -> None:
     ],
 )
 def test_what_the_last_tenant_left_is_named(line: str, word: str) -> None:
-    (gpu,) = parse(line)
-    assert not isinstance(gpu, str)
-    (found,) = problems(gpu)
+    gpus = parse(line)
+    assert not isinstance(gpus, str)
+    (found,) = problems(gpus[0])
     assert word in found
 
 

@@ -65,7 +65,7 @@ def test_a_group_that_lets_in_others_is_refused(api: RunnerApi, wrong: dict[str,
     with pytest.raises(FleetError, match=why):
         register(runners(api), setup(), ())
     assert api.registered == []
-    register(runners(api), setup(), (), even_open=True)
+    register(runners(api), setup(even_open=True), ())
     assert len(api.registered) == 1
 
 
@@ -80,7 +80,7 @@ def test_a_public_repository_without_a_group_is_refused(api: RunnerApi) -> None:
     api.private = False
     with pytest.raises(FleetError, match="whoever opens a pull request"):
         register(runners(api, None), alone, ())
-    register(runners(api, None), alone, (), even_open=True)
+    register(runners(api, None), setup(organization=None, even_open=True), ())
     assert api.registered[0]["runner_group_id"] == 1
 
 
@@ -102,7 +102,7 @@ def test_a_name_is_new_each_time_and_one_that_github_takes() -> None:
 
 
 def test_the_group_that_is_made_lets_in_our_workflows_on_main_and_nothing_else(api: RunnerApi) -> None:
-    words = ["runner", "group", "b200-cw", "--machine", "b200-cw_00", "--repo", REPOSITORY, "--org", ORGANIZATION]
+    words = ["runner", "group", "--repo", REPOSITORY, "--org", ORGANIZATION]
     words += ["--group", "gpus", "--api", api.url]
     env = {"GITHUB_TOKEN": TOKEN}
     refused = CliRunner().invoke(cli, words, env=env)

@@ -40,3 +40,9 @@ def test_gpus_are_looked_at_where_they_are() -> None:
     for elsewhere in (msgspec.structs.replace(host, slots=True), msgspec.structs.replace(host, backend="slurm")):
         assert Site(host="x", facts=elsewhere, device="nvidia").gpus is None
     assert site("this-machine").gpus is None
+
+
+def test_a_token_is_sent_over_https_or_to_this_machine() -> None:
+    assert checked(setup(api="http://127.0.0.1:8000")).api == "http://127.0.0.1:8000"
+    with pytest.raises(FleetError, match="only https"):
+        checked(setup(api="http://github.example.com/api/v3"))
