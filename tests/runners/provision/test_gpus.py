@@ -31,6 +31,7 @@ def test_a_gpu_that_is_missing_is_noticed(tools: Path) -> None:
     assert what_is_wrong("nvidia", 8) == ["1 GPUs are here, the fleet says 8"]
 
 
+@pytest.mark.fault(44)
 @pytest.mark.parametrize(
     ("line", "word"),
     [
@@ -47,11 +48,13 @@ def test_what_the_last_tenant_left_is_named(line: str, word: str) -> None:
     assert word in found
 
 
+@pytest.mark.fault(35)
 def test_who_holds_a_gpu_is_named_and_left_alone(tools: Path) -> None:
     nvidia_smi(tools, "case $1 in *compute-apps*) echo '4242, python3';; *) echo '0, 70000, , , Disabled, 0';; esac")
     assert what_is_wrong("nvidia", 1)[-1] == "on the GPUs: 4242, python3"
 
 
+@pytest.mark.fault(41)
 def test_a_driver_that_hangs_is_given_up(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("launch.tool.ask.__defaults__", (0.2,))
     nvidia_smi(tools, "exec sleep 600")
