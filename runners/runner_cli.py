@@ -108,8 +108,8 @@ def _site(fleet: Path | None, host: str, under: Path | None, disk_gib: int) -> S
     known = load_fleet(fleet or DATA)
     facts = require_host(known, host)
     data = None if fleet is None else fleet.resolve()
-    device = known.gpus[facts.gpu].device
-    return Site(host=host, facts=facts, device=device, places=_places(under), disk_gib=disk_gib, fleet=data)
+    gpu = known.gpus[facts.gpu]
+    return Site(host=host, facts=facts, gpu=gpu, places=_places(under), disk_gib=disk_gib, fleet=data)
 
 
 def _places(under: Path | None) -> Places:

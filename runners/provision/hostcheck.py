@@ -26,7 +26,7 @@ _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\
 
 def unfit(site: Site) -> list[str]:
     """Everything that is wrong with this machine, in words; empty when it may take a job."""
-    found = [*_disk(site.places.job, site.disk_gib), *what_is_wrong(site.device, site.gpus)]
+    found = [*_disk(site.places.job, site.disk_gib), *what_is_wrong(site.facts.gpu, site.gpu, site.gpus)]
     return found + drifted((site.places.checkout / "requirements.lock").read_text())
 
 

@@ -18,7 +18,7 @@ from matrix.gitinfo import ROOT
 from matrix.pin.reference import loopback
 
 if TYPE_CHECKING:
-    from matrix.facts import Device, Host
+    from matrix.facts import Gpu, Host
     from matrix.fleet import Fleet
 
 AGENT, JOBS, WEIGHTS = "inferfleet-agent", "inferfleet-job", "inferfleet-weights"
@@ -88,7 +88,7 @@ class Site:
 
     host: str
     facts: Host
-    device: Device
+    gpu: Gpu
     places: Places = Places()
     disk_gib: int = DISK_GIB
     fleet: Path | None = None
@@ -102,7 +102,7 @@ class Site:
     def gpus(self) -> int | None:
         """How many GPUs this machine must show; null where none are its own to look at, or nobody stated it."""
         elsewhere = self.facts.slots or self.facts.backend == "slurm"
-        return None if elsewhere or self.device == "cpu" else self.facts.devices
+        return None if elsewhere or self.gpu.device == "cpu" else self.facts.devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

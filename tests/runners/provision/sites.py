@@ -13,7 +13,7 @@ FLEET: Fleet = load_fleet()
 
 def site(host: str, places: Places | None = None) -> Site:
     facts = require_host(FLEET, host)
-    return Site(host=host, facts=facts, device=FLEET.gpus[facts.gpu].device, places=places or Places())
+    return Site(host=host, facts=facts, gpu=FLEET.gpus[facts.gpu], places=places or Places())
 
 
 def setup(

@@ -172,7 +172,10 @@ def fleet_with_gpus(fleet: Path) -> Path:
 
 def gpus(machine: Machine, used: int) -> None:
     """What the fake `nvidia-smi` prints from now on."""
-    lines = [f"{index}, {memory}, 700.00, 700.00, Disabled, 0" for index, memory in enumerate((0, used))]
+    lines = [
+        f"{index}, {memory}, 700.00, 700.00, 1980, 1980, Disabled, 0, NVIDIA H200"
+        for index, memory in enumerate((0, used))
+    ]
     (machine.queue / "gpus.new").write_text("\n".join(lines) + "\n")
     (machine.queue / "gpus.new").rename(machine.queue / "gpus")
 

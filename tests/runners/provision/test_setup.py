@@ -35,10 +35,11 @@ def test_nothing_with_a_meaning_in_a_unit_file_goes_into_one(group: str) -> None
 
 def test_gpus_are_looked_at_where_they_are() -> None:
     host = Host(label="x", gpu="h200", devices=8)
-    here = Site(host="x", facts=host, device="nvidia", places=Places())
+    gpu = FLEET.gpus["h200"]
+    here = Site(host="x", facts=host, gpu=gpu, places=Places())
     assert here.gpus == 8
     for elsewhere in (msgspec.structs.replace(host, slots=True), msgspec.structs.replace(host, backend="slurm")):
-        assert Site(host="x", facts=elsewhere, device="nvidia").gpus is None
+        assert Site(host="x", facts=elsewhere, gpu=gpu).gpus is None
     assert site("this-machine").gpus is None
 
 
