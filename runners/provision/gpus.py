@@ -49,7 +49,7 @@ class GpuNow:
 def what_is_wrong(gpu_id: str, known: Gpu, count: int | None) -> list[str]:
     """Everything that makes this machine's GPUs unfit to be measured on; empty when they are fit.
 
-    `count` GPUs of the kind `gpu_id`, which is `known`, are expected; null: this machine has none of its own to look at.
+    `count` GPUs of the kind `gpu_id`, which is `known`, are expected; null: this machine has none of its own.
     """
     if count is None or known.device != "nvidia":  # other makers have no adapter yet: nothing is known of theirs
         return []

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.runners.provision.github import RunnerApi, serving
+from matrix.github_runners import Runners
+from runners.provision import marks
+from runners.provision.agent import Agent, Pace
+from runners.provision.setup import Places
+from tests.runners.provision.github import REPOSITORY, TOKEN, RunnerApi, serving
 from tests.runners.provision.machine import Machine, in_service, wait_for
+from tests.runners.provision.sites import setup
 
 
 @pytest.fixture
@@ -157,6 +164,26 @@ def test_what_github_refuses_is_no_fault_of_the_host(machine: Machine) -> None:
         assert "Resource not accessible" in machine.runner("status")
         assert machine.stop("inferfleet-runner.service") == 0
     assert not (machine.state / "drained.json").exists()
+
+
+def test_a_configuration_that_nobody_picks_up_is_taken_back_and_stops_the_machine(machine: Machine) -> None:
+    """The path unit is not enabled, say: the agent alone, at a quick pace, until it has drained the host."""
+    machine.install()
+    places = Places.beneath(machine.root)
+    places.run.mkdir(parents=True)
+    alone = setup("this-machine", "box", organization=None, api=machine.api.url, places=places)
+    alone = replace(alone, site=replace(alone.site, disk_gib=1))
+    runners = Runners(api=machine.api.url, repository=REPOSITORY, organization=None, token=TOKEN)
+    stop = threading.Event()
+    agent = Agent(runners=runners, setup=alone, labels=("self-hosted",), stop=stop, pace=Pace(look_s=0.02, pick_up_s=0))
+    thread = threading.Thread(target=agent.serve)
+    thread.start()
+    wait_for(lambda: marks.drained(places.state) is not None, "the drain")
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert machine.api.removed == [1, 2, 3]
+    assert not places.configuration.exists()
 
 
 def fleet_with_gpus(fleet: Path) -> Path:
