@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from matrix.errors import FleetError
-from matrix.github import Artifact, GitHub
+from matrix.github import GitHub
+from matrix.github_records import Artifact
 from matrix.patience import Patience
 from tests.act.api import REPOSITORY, TOKEN, Api, serve
 
