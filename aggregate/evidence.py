@@ -15,7 +15,7 @@ from matrix.waves import artifact_name, run_by
 from matrix.words import Quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from aggregate.rows import Row
@@ -33,12 +33,16 @@ Fault = tuple[Quarantine, str]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sweep with all its jobs (of every attempt) and all its artifacts. `on_plan`: its commit is the plan's or later."""
+    """A sweep with all its jobs (of every attempt) and all its artifacts.
+
+    `on_plan`: its commit is the plan's or a later one. `runners` are those that may take a label's jobs, where named.
+    """
 
     run: Run
     jobs: tuple[JobRecord, ...]
     artifacts: tuple[Artifact, ...]
     on_plan: bool
+    runners: Mapping[str, tuple[str, ...]]
 
     def named(self, name: str) -> list[Artifact]:
         return [artifact for artifact in self.artifacts if artifact.name == name]
@@ -57,6 +61,7 @@ def gather(github: GitHub, run: Run, plan: Plan) -> Evidence:
         jobs=tuple(github.jobs(run.id)),
         artifacts=tuple(github.artifacts(run.id)),
         on_plan=run.head_sha == plan.git_sha or github.contains(run.head_sha, plan.git_sha),
+        runners=plan.runners,
     )
 
 
@@ -89,22 +94,30 @@ def of_row(row: Row, job: Job, evidence: Evidence) -> JobRecord | Fault:
     if len(artifacts) != 1:
         return _not_so(f"run {run.id} has {len(artifacts)} artifacts {name}")
     (record,), (artifact,) = records, artifacts
-    if odd := _foreign(artifact, run) or _other_job(record, job, run):
+    if odd := _foreign(artifact, run) or _other_job(record, job, evidence):
         return _not_so(odd)
     if late := _outside(row, artifact, record):
         return Quarantine.OUTSIDE_JOB, late
     return record
 
 
-def _other_job(record: JobRecord, job: Job, run: Run) -> str | None:
-    what = f"job {record.id} ({record.name})"
+def _other_job(record: JobRecord, job: Job, evidence: Evidence) -> str | None:
+    what, run = f"job {record.id} ({record.name})", evidence.run
     if not {SELF_HOSTED, job.label} <= set(record.labels):
         return f"{what} ran on {', '.join(record.labels) or 'no label'}; the plan says {job.label}"
     if record.run_id != run.id or record.head_sha != run.head_sha:
         return f"{what} is of run {record.run_id} at {record.head_sha[:12]}, not of run {run.id} at {run.head_sha[:12]}"
     if not record.runner_name or record.status != "completed":
         return f"{what} is {record.status}, on runner {record.runner_name or '(none)'}"
+    ours = evidence.runners.get(job.label)
+    if ours is not None and not any(_is_runner(record.runner_name, name) for name in ours):
+        return f"{what} ran on {record.runner_name}, which is no runner of {job.label}"
     return None
+
+
+def _is_runner(name: str, host: str) -> bool:
+    """A machine's own name, or one made of it for a single job: `NAME-...`."""
+    return name == host or name.startswith(f"{host}-")
 
 
 def _foreign(artifact: Artifact, run: Run) -> str | None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,13 +18,14 @@ from matrix.github import GitHub
 from matrix.plan import Plan
 from matrix.waves import part_of
 from tests.act.api import REPOSITORY, TOKEN, Api, serve
-from tests.aggregate.builders import a_plan, artifacts_of, zip_bytes
+from tests.aggregate.builders import WHEN, a_plan, artifacts_of, point_files, zip_bytes
 
 SINCE = datetime(2026, 11, 20, tzinfo=UTC)
 SHA = "a" * 40
 NIGHT = 101
 PLAN = a_plan(jobs=3)
 POINTS = 6
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -39,7 +41,9 @@ def github(api: Api) -> GitHub:
 def store(api: Api, run_id: int, name: str, files: dict[str, bytes]) -> None:
     folder = api.artifacts / str(run_id) / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.zip").write_bytes(zip_bytes(files))
+    path = folder / f"{name}.zip"
+    path.write_bytes(zip_bytes(files))
+    os.utime(path, (WHEN.timestamp(), WHEN.timestamp()))
 
 
 def a_night(api: Api, plan: Plan = PLAN, other: dict[str, object] | None = None) -> None:
@@ -53,7 +57,16 @@ def a_sweep(api: Api, tmp_path: Path, run_id: int, jobs: slice, *, night: int = 
     found = merge(part, artifacts_of(tmp_path / f"in-{run_id}", part), "00")
     rows = b"".join(msgspec.json.encode(row) + b"\n" for row in found.rows)
     store(api, run_id, "merged", {"rows.ndjson": rows, "coverage.json": msgspec.json.encode(found.coverage)})
+    add_sweep(api, run_id, part, night=night, **other)
+
+
+def add_sweep(api: Api, run_id: int, part: Plan, *, night: int = NIGHT, **other: object) -> None:
+    """GitHub's records of a sweep: its run, its jobs and what they uploaded."""
     api.add_run(run_id, "sweep-00.yml", f"sweep 00, planned by run {night}", sha=SHA, **other)
+    for job in part.jobs:
+        api.add_job(run_id, job.id, WHEN - MINUTE, WHEN + MINUTE)
+        store(api, run_id, f"job-{job.id}-a1", point_files(part, job))
+    api.add_job(run_id, "merge", WHEN - MINUTE, WHEN + MINUTE, labels=["ubuntu-24.04"], runner_name="GitHub Actions 7")
 
 
 def publish_all(api: Api, tmp_path: Path, name: str) -> list[str]:
@@ -134,7 +147,7 @@ def test_a_sweep_started_twice_does_not_replace_a_number_by_nothing(api: Api, tm
     nothing = merge(PLAN, _folder(tmp_path / "empty"), "00")
     rows = b"".join(msgspec.json.encode(row) + b"\n" for row in nothing.rows)
     store(api, 202, "merged", {"rows.ndjson": rows, "coverage.json": msgspec.json.encode(nothing.coverage)})
-    api.add_run(202, "sweep-00.yml", f"sweep 00, planned by run {NIGHT}", sha=SHA)
+    add_sweep(api, 202, part_of(PLAN, ()))
     publish_all(api, tmp_path, "first")
     assert outcomes(tmp_path) == ["ok"] * POINTS
 
