@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aggregate import absent
+from aggregate.artifacts import plain
 from aggregate.columns import missing_row
 from aggregate.evidence import of_row, of_sweep
 from matrix.github_records import JobRecord
@@ -38,8 +39,8 @@ def _judged(plan: Plan, job: Job, point: PlannedPoint, row: Row, evidence: Evide
             blank,
             job_verified=True,
             github_job=found.id,
-            runner=found.runner_name,
-            runner_group=found.runner_group_name,
+            runner=plain(found.runner_name or ""),
+            runner_group=plain(found.runner_group_name or ""),
         )
     reason, detail = found
     nothing = missing_row(plan, job, point, row.shard, Missing.NO_ARTIFACT)
@@ -48,7 +49,7 @@ def _judged(plan: Plan, job: Job, point: PlannedPoint, row: Row, evidence: Evide
         attempt=row.attempt,
         outcome="quarantined",
         reasons=reason.value,
-        detail=detail,
+        detail=plain(detail),
         job_verified=False,
     )
 
@@ -58,4 +59,4 @@ def explained(row: Row, night: Sequence[Evidence]) -> Row:
     if row.outcome != "missing":
         return row
     word, detail = absent.why(row.job_id, night)
-    return msgspec.structs.replace(row, reasons=word.value, detail=detail)
+    return msgspec.structs.replace(row, reasons=word.value, detail=plain(detail))

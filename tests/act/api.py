@@ -21,7 +21,8 @@ TOKEN = "the-jobs-token"
 class Api:
     """What the API knows: runs, jobs, pull requests and file contents are set by a test; what is asked is recorded.
 
-    `altered` overrides what is said of an artifact, by (run id, name); `compared` answers for (earlier, later) commits.
+    `altered` overrides what is said of an artifact, by (run id, name); `others` are listed beside the stored ones;
+    `compared` answers for (earlier, later) commits. Each of `faults` is the answer to one request.
     """
 
     artifacts: Path
@@ -30,6 +31,7 @@ class Api:
     runs: list[dict[str, object]] = field(default_factory=list)
     jobs: dict[int, list[dict[str, object]]] = field(default_factory=dict)
     altered: dict[tuple[int, str], dict[str, object]] = field(default_factory=dict)
+    others: dict[int, list[dict[str, object]]] = field(default_factory=dict)
     compared: dict[tuple[str, str], str] = field(default_factory=dict)
     cancelled: list[int] = field(default_factory=list)
     confirmed: int = 0  # answers of 304
@@ -39,7 +41,7 @@ class Api:
     changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
-    faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)  # answered first, one a request
+    faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -100,7 +102,7 @@ class Api:
                 found = next((run for run in self.runs if run["id"] == int(run_id)), None)
             case ["actions", "runs", run_id, "artifacts"]:
                 listed = [self._artifact(path) for path in self.zips(int(run_id))]
-                found = self._page("artifacts", listed, query)
+                found = self._page("artifacts", self.others.get(int(run_id), []) + listed, query)
             case ["actions", "runs", run_id, "jobs"] if query["filter"] == "all":
                 found = self._page("jobs", self.jobs.get(int(run_id), []), query)
             case ["compare", commits]:
