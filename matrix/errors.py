@@ -28,7 +28,14 @@ class FleetError(Exception):
 
 
 class Unanswered(FleetError):
-    """No answer for the moment, or only part of one: what was asked is neither so nor not so."""
+    """No answer for the moment, or only part of one: what was asked is neither so nor not so.
+
+    `wait_s` is how long the server asked not to be asked again.
+    """
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class ArtifactRefused(FleetError):

@@ -104,12 +104,10 @@ class GitHub:
         if artifact.size_in_bytes > max_bytes:
             raise FleetError(f"artifact {artifact.name} has {artifact.size_in_bytes} bytes, more than {max_bytes}")
         data = self._send("GET", f"actions/artifacts/{artifact.id}/zip").content
-        if len(data) != artifact.size_in_bytes:
-            says = artifact.size_in_bytes
-            raise FleetError(f"artifact {artifact.name} has {len(data)} bytes; GitHub says {says}")
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if artifact.digest is not None and digest != artifact.digest:
-            raise FleetError(f"artifact {artifact.name} is {digest}; GitHub says {artifact.digest}")
+        found = f"sha256:{hashlib.sha256(data).hexdigest()}, {len(data)} bytes"
+        says = f"{artifact.digest}, {artifact.size_in_bytes} bytes"  # of the zip, where there is a digest
+        if artifact.digest is not None and found != says:
+            raise FleetError(f"artifact {artifact.name} is {found}; GitHub says {says}")
         return data
 
     def pull(self, number: int) -> Pull:
@@ -194,14 +192,16 @@ def answered(request: httpx.Request, path: str, patience: Patience) -> httpx.Res
         waited_s += wait_s
         if waited_s > patience.total_s:
             asks = f"asks to wait {wait_s:.0f} s more; after {patience.total_s:.0f} s in all we give up"
-            raise Unanswered(f"{asked}: GitHub {asks}: {_words(answer)}")
+            raise Unanswered(f"{asked}: GitHub {asks}: {_words(answer)}", wait_s)
         patience.sleep(wait_s)
     if isinstance(answer, httpx.HTTPError):
         raise Unanswered(f"{asked}: GitHub {_words(answer)}")
     confirmed = answer.status_code == httpx.codes.NOT_MODIFIED and "If-None-Match" in request.headers
     if not answer.is_success and not confirmed:
-        later = answer.status_code in PASSING or wait_s is not None
-        raise (Unanswered if later else FleetError)(f"{asked}: GitHub {_words(answer)}")
+        words = f"{asked}: GitHub {_words(answer)}"
+        if answer.status_code in PASSING:
+            raise Unanswered(words)
+        raise FleetError(words) if wait_s is None else Unanswered(words, wait_s)
     return answer
 
 

@@ -46,7 +46,7 @@ def steps(*ends: tuple[str, str | None]) -> list[dict[str, object]]:
 
 
 DAY = timedelta(hours=QUEUE_HOURS)
-NOBODY = {"runner_name": None, "steps": []}
+NOBODY: dict[str, object] = {"runner_name": None, "steps": []}
 LEFT_NOTHING: dict[str, tuple[dict[str, object], str, str]] = {
     "its runner was lost": (
         {"conclusion": "failure", "steps": steps(("run", None), (UPLOAD, None))},

@@ -109,7 +109,7 @@ OUTSIDE: dict[str, tuple[Change, str]] = {
     "uploaded after its job ended": (artifact(created_at=at(3 * MINUTE)), f"{NAME} was uploaded at 2026-10-01 02:03"),
     "nobody knows when it was uploaded": (artifact(created_at=None), f"{NAME} was uploaded at None"),
     "measured before its job began": (
-        lambda api: (job(started_at=at(2 * MINUTE), completed_at=at(9 * MINUTE))(api), _uploaded_late(api)),
+        lambda api: _runs_later(api),
         "its point began at 2026-10-01 02:00:00+00:00; its job ran from 2026-10-01 02:02",
     ),
     "a job that never began": (job(started_at=None), "its job ran from None"),
@@ -120,7 +120,8 @@ def _zip(api: Api) -> Path:
     return api.artifact(SWEEP, NAME)
 
 
-def _uploaded_late(api: Api) -> None:
+def _runs_later(api: Api) -> None:
+    job(started_at=at(2 * MINUTE), completed_at=at(9 * MINUTE))(api)
     artifact(created_at=at(5 * MINUTE))(api)
 
 
