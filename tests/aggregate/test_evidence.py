@@ -82,6 +82,11 @@ def test_artifacts_of_a_local_folder_are_neither_confirmed_nor_doubted(tmp_path:
     assert {(row.outcome, row.job_verified, row.runner) for row in rows} == {("ok", None, None)}
 
 
+def _runs_later(api: Api) -> None:
+    job(started_at=at(2 * MINUTE), completed_at=at(9 * MINUTE))(api)
+    artifact(created_at=at(5 * MINUTE))(api)
+
+
 MISMATCHES: dict[str, tuple[Change, str]] = {
     "no such job": (lambda api: api.jobs[SWEEP].pop(0), f"run 201 has 0 jobs that could have sent {NAME}"),
     "a job of another attempt": (job(run_attempt=2), "has 0 jobs that could have sent"),
@@ -109,7 +114,7 @@ OUTSIDE: dict[str, tuple[Change, str]] = {
     "uploaded after its job ended": (artifact(created_at=at(3 * MINUTE)), f"{NAME} was uploaded at 2026-10-01 02:03"),
     "nobody knows when it was uploaded": (artifact(created_at=None), f"{NAME} was uploaded at None"),
     "measured before its job began": (
-        lambda api: _runs_later(api),
+        _runs_later,
         "its point began at 2026-10-01 02:00:00+00:00; its job ran from 2026-10-01 02:02",
     ),
     "a job that never began": (job(started_at=None), "its job ran from None"),
@@ -118,11 +123,6 @@ OUTSIDE: dict[str, tuple[Change, str]] = {
 
 def _zip(api: Api) -> Path:
     return api.artifact(SWEEP, NAME)
-
-
-def _runs_later(api: Api) -> None:
-    job(started_at=at(2 * MINUTE), completed_at=at(9 * MINUTE))(api)
-    artifact(created_at=at(5 * MINUTE))(api)
 
 
 @pytest.mark.parametrize(
