@@ -18,6 +18,7 @@ from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
 from aggregate.evidence import gather
 from aggregate.judged import explained, judge
+from aggregate.recheck import recheck
 from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
 from matrix.dispatch import MAIN, sweeps_started_by
 from matrix.errors import FleetError, Unanswered
@@ -95,7 +96,8 @@ def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[st
     if collected is not None:
         _write(collected, out / plan.run_id)
     count = len(collected.rows) if collected else 0
-    return "; ".join([f"run {night.id}: {plan.run_id}: {count} of {points} points", *found.said])
+    said = f"run {night.id}: {plan.run_id}: {count} of {points} points, {found.rechecked} artifacts read again"
+    return "; ".join([said, *found.said])
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class _Found:
     night: list[Evidence] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     unanswered: bool = False
+    rechecked: int = 0
 
     def read(self, github: GitHub, sweep: Run) -> None:
         """Add one sweep. Rows that cannot be checked now wait for the next time: they are neither so nor not so."""
@@ -115,16 +118,17 @@ class _Found:
             evidence = gather(github, sweep, self.plan)
             self.night.append(evidence)
             rows, account = _merged(github, sweep)
+            judged, again = recheck(github, self.plan, judge(self.plan, rows, evidence), evidence)
         except FleetError as error:
             self.unanswered |= isinstance(error, Unanswered)
             self.said.append(f"{sweep.workflow}: {error}")
             return
         self.refused += account.refused
-        judged = judge(self.plan, rows, evidence)
         for row in judged:
             self.rows[row.point_id] = max(self.rows.get(row.point_id, row), row, key=_rank)
+        self.rechecked += again
         if doubted := sum(row.job_verified is False for row in judged):
-            self.said.append(f"{sweep.workflow}: {doubted} rows contradict GitHub's records of their jobs")
+            self.said.append(f"{sweep.workflow}: {doubted} rows contradict what GitHub has of their jobs")
 
     def assemble(self, *, closed: bool) -> Collected | None:
         """Rows by point id, joined with the plan. Once a night is `closed`, points nobody speaks of are missing.

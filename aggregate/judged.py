@@ -42,14 +42,18 @@ def _judged(plan: Plan, job: Job, point: PlannedPoint, row: Row, evidence: Evide
             runner=plain(found.runner_name or ""),
             runner_group=plain(found.runner_group_name or ""),
         )
-    reason, detail = found
+    return doubted(plan, job, point, row, found)
+
+
+def doubted(plan: Plan, job: Job, point: PlannedPoint, row: Row, fault: Fault) -> Row:
+    """What the plan knows of a point, and why its row is put aside."""
     nothing = missing_row(plan, job, point, row.shard, Missing.NO_ARTIFACT)
     return msgspec.structs.replace(
         nothing,
         attempt=row.attempt,
         outcome="quarantined",
-        reasons=reason.value,
-        detail=plain(detail),
+        reasons=fault[0].value,
+        detail=plain(fault[1]),
         job_verified=False,
     )
 

@@ -272,7 +272,9 @@ def test_records_that_cannot_be_listed_whole_hold_the_night_up_and_cost_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(Api, "get", short)
         (said,) = collect.collect(github(night), tmp_path / "home", SINCE, tmp_path / "first")
-    assert "0 of 6 points; sweep-00.yml: GitHub listed 2 jobs of run 201 of 5: try again" in said
+    assert (
+        "0 of 6 points, 0 artifacts read again; sweep-00.yml: GitHub listed 2 jobs of run 201 of 5: try again" in said
+    )
     assert not (tmp_path / "first").exists()
     assert words(rows_of(night, tmp_path)[JOB.id]) == {("ok", "")}
 

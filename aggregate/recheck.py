@@ -1,0 +1,96 @@
+"""A few jobs of each sweep once more, from the bytes GitHub keeps: does `merged` say what their artifacts say?
+
+Fetching all of them would meet GitHub's limits on bursts. Which are fetched follows from the digest of `merged`: nobody
+could know it while uploading, and every later look draws the same, so a row is never doubted in one hour only.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from aggregate.evidence import MERGED
+from aggregate.judged import doubted
+from aggregate.merge import merge
+from matrix.errors import FleetError, Unanswered, listed
+from matrix.plan import planned_points
+from matrix.waves import artifact_name, part_of
+from matrix.words import Quarantine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aggregate.evidence import Evidence
+    from aggregate.rows import Row
+    from matrix.github import GitHub
+    from matrix.github_records import Artifact
+    from matrix.plan import Plan
+
+JOBS_AGAIN = 2
+LARGEST_BYTES = 64 << 20
+
+
+def recheck(
+    github: GitHub, plan: Plan, rows: Sequence[Row], evidence: Evidence, count: int = JOBS_AGAIN
+) -> tuple[list[Row], int]:
+    """The rows of one sweep, those put aside that their own artifact contradicts; and how many artifacts were read."""
+    jobs = {job.id: job for job in plan.jobs}
+    sent = sorted({(row.job_id, row.attempt) for row in rows if row.job_verified})
+    faults: dict[str, str] = {}
+    drawn = [artifact for one in _drawn(sent, evidence, count) if (artifact := _readable(evidence, *one))]
+    named = {artifact_name(*one): one for one in sent}
+    for artifact in drawn:
+        job_id, attempt = named[artifact.name]
+        mine = [row for row in rows if (row.job_id, row.attempt) == (job_id, attempt) and row.job_verified]
+        faults |= _contradicted(github, part_of(plan, [jobs[job_id]]), mine, artifact)
+    planned = planned_points(plan)
+    checked = [
+        doubted(plan, *planned[row.point_id], row, (Quarantine.CONFLICTING_COPIES, faults[row.point_id]))
+        if row.point_id in faults
+        else row
+        for row in rows
+    ]
+    return checked, len(drawn)
+
+
+def _drawn(sent: Sequence[tuple[str, int]], evidence: Evidence, count: int) -> list[tuple[str, int]]:
+    digests = [merged.digest for merged in evidence.named(MERGED)]
+    chance = random.Random(f"{evidence.run.id} {digests}")  # noqa: S311 - must be the same at every look
+    return chance.sample(sent, min(count, len(sent)))
+
+
+def _readable(evidence: Evidence, job_id: str, attempt: int) -> Artifact | None:
+    """Expired and very large ones are believed unread."""
+    (artifact,) = evidence.named(artifact_name(job_id, attempt))
+    return None if artifact.expired or artifact.size_in_bytes > LARGEST_BYTES else artifact
+
+
+def _contradicted(github: GitHub, part: Plan, rows: Sequence[Row], artifact: Artifact) -> dict[str, str]:
+    """What is wrong with each point of one job, by point id."""
+    try:
+        again = _merged_again(github, part, artifact)
+    except Unanswered:
+        raise
+    except FleetError as error:
+        return {row.point_id: str(error) for row in rows}
+    return {row.point_id: why for row in rows if (why := _differs(row, again[row.point_id]))}
+
+
+def _merged_again(github: GitHub, part: Plan, artifact: Artifact) -> Mapping[str, Row]:
+    data = github.download(artifact, LARGEST_BYTES)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / f"{artifact.name}.zip").write_bytes(data)
+        return {row.point_id: row for row in merge(part, Path(folder)).rows}
+
+
+def _differs(row: Row, again: Row) -> str | None:
+    """A column that `merged` leaves null says nothing: the commit that planned the night may not have known it."""
+    unsaid = {"shard": again.shard, "job_verified": None, "github_job": None, "runner": None, "runner_group": None}
+    ours = msgspec.structs.replace(row, **unsaid)
+    pairs = ((name, getattr(ours, name), getattr(again, name)) for name in row.__struct_fields__)
+    names = [name for name, said, found in pairs if said is not None and said != found]
+    return f"{artifact_name(row.job_id, row.attempt)} says otherwise of {listed(names)}" if names else None
