@@ -33,33 +33,38 @@ Fault = tuple[Quarantine, str]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sweep with all its jobs (of every attempt) and all its artifacts.
+    """A sweep with all its jobs, of every attempt, and all its artifacts.
 
-    `on_plan`: its commit is the plan's or a later one. `runners` are those that may take a label's jobs, where named.
+    `jobs` are (attempt, record) by planned job id, in order of attempts; `artifacts` by name. `on_plan`: its commit is
+    the plan's or a later one. `runners` are those that may take a label's jobs, where the plan names them.
     """
 
     run: Run
-    jobs: tuple[JobRecord, ...]
-    artifacts: tuple[Artifact, ...]
+    jobs: Mapping[str, Sequence[tuple[int, JobRecord]]]
+    artifacts: Mapping[str, Sequence[Artifact]]
     on_plan: bool
     runners: Mapping[str, tuple[str, ...]]
 
-    def named(self, name: str) -> list[Artifact]:
-        return [artifact for artifact in self.artifacts if artifact.name == name]
+    def of(self, job_id: str) -> Sequence[tuple[int, JobRecord]]:
+        return self.jobs.get(job_id, ())
 
-    def of(self, job_id: str) -> list[tuple[int, JobRecord]]:
-        """(attempt, record) of a planned job, in order of attempts."""
-        numbered = [(run_by(record.name, record.run_attempt), record) for record in self.jobs]
-        found = [(attempt, record) for (name, attempt), record in numbered if name == job_id]
-        return sorted(found, key=lambda pair: (pair[0], pair[1].id))
+    def named(self, name: str) -> Sequence[Artifact]:
+        return self.artifacts.get(name, ())
 
 
 def gather(github: GitHub, run: Run, plan: Plan) -> Evidence:
     """Complete lists or an error (`Unanswered`, where it may pass)."""
+    jobs: dict[str, list[tuple[int, JobRecord]]] = {}
+    for record in github.jobs(run.id):
+        name, attempt = run_by(record.name, record.run_attempt)
+        jobs.setdefault(name, []).append((attempt, record))
+    artifacts: dict[str, list[Artifact]] = {}
+    for artifact in github.artifacts(run.id):
+        artifacts.setdefault(artifact.name, []).append(artifact)
     return Evidence(
         run=run,
-        jobs=tuple(github.jobs(run.id)),
-        artifacts=tuple(github.artifacts(run.id)),
+        jobs={name: sorted(found, key=lambda pair: (pair[0], pair[1].id)) for name, found in jobs.items()},
+        artifacts=artifacts,
         on_plan=run.head_sha == plan.git_sha or github.contains(run.head_sha, plan.git_sha),
         runners=plan.runners,
     )
@@ -72,7 +77,7 @@ def of_sweep(evidence: Evidence) -> Fault | None:
         return _not_so(f"run {run.id} is {run.workflow} on {run.head_branch} by {run.event}, not dispatched on {MAIN}")
     if not evidence.on_plan:
         return _not_so(f"run {run.id} is of commit {run.head_sha[:12]}, which the plan's commit is no part of")
-    hosted = [job for job in evidence.jobs if job.name == MERGE and SELF_HOSTED not in job.labels]
+    hosted = [job for _, job in evidence.of(MERGE) if SELF_HOSTED not in job.labels]
     for merged in [one for one in evidence.named(MERGED) if not one.expired]:
         if foreign := _foreign(merged, run):
             return _not_so(foreign)

@@ -208,6 +208,7 @@ def test_publishing_puts_every_planned_point_into_the_dataset_once(
         (name, attempt) for name, (_, _, attempt) in NIGHTS_OUTCOMES.items()
     }
     assert table["job_verified"].to_pylist() == [True] * 5, published.log
+    assert "5 of 5 points, 2 artifacts read again" in published.log
     assert verify(home).runs[0].planned == 5
     assert (home / "site" / "index.html").stat().st_size > 1000
     again = run_act(repository, api, "workflow_dispatch", "publish.yml", AGAIN)
