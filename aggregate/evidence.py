@@ -89,21 +89,29 @@ def of_sweep(evidence: Evidence) -> Fault | None:
 def of_row(row: Row, job: Job, evidence: Evidence) -> JobRecord | Fault:
     """GitHub's record of the job that sent a row; or what of its job, artifact or times GitHub says otherwise.
 
-    SECURITY C19 and C20. Of an attempt there is one job and one artifact.
+    SECURITY C19 and C20. Of an attempt there is one artifact. GitHub may list a job again in a re-run that left it as
+    it was: any of its records will do, as no runner can write one.
     """
     name, run = artifact_name(job.id, row.attempt), evidence.run
     records = [record for attempt, record in evidence.of(job.id) if attempt == row.attempt]
-    if len(records) != 1:
-        return _not_so(f"run {run.id} has {len(records)} jobs that could have sent {name}")
     artifacts = evidence.named(name)
     if len(artifacts) != 1:
         return _not_so(f"run {run.id} has {len(artifacts)} artifacts {name}")
-    (record,), (artifact,) = records, artifacts
-    if odd := _foreign(artifact, run) or _other_job(record, job, evidence):
+    found = _not_so(f"run {run.id} has no job that could have sent {name}")
+    for record in records:
+        fault = _by_job(row, job, artifacts[0], record, evidence)
+        if fault is None:
+            return record
+        found = fault
+    return found
+
+
+def _by_job(row: Row, job: Job, artifact: Artifact, record: JobRecord, evidence: Evidence) -> Fault | None:
+    if odd := _foreign(artifact, evidence.run) or _other_job(record, job, evidence):
         return _not_so(odd)
     if late := _outside(row, artifact, record):
         return Quarantine.OUTSIDE_JOB, late
-    return record
+    return None
 
 
 def _other_job(record: JobRecord, job: Job, evidence: Evidence) -> str | None:
