@@ -17,7 +17,6 @@ from aggregate.evidence import MERGED
 from aggregate.judged import doubted
 from aggregate.merge import merge
 from matrix.errors import FleetError, Unanswered, listed
-from matrix.plan import planned_points
 from matrix.waves import artifact_name, part_of
 from matrix.words import Quarantine
 
@@ -47,11 +46,8 @@ def recheck(
         job_id, attempt = named[artifact.name]
         mine = [row for row in rows if (row.job_id, row.attempt) == (job_id, attempt) and row.job_verified]
         faults |= _contradicted(github, part_of(plan, [jobs[job_id]]), mine, artifact)
-    planned = planned_points(plan)
     checked = [
-        doubted(plan, *planned[row.point_id], row, (Quarantine.CONFLICTING_COPIES, faults[row.point_id]))
-        if row.point_id in faults
-        else row
+        doubted(row, (Quarantine.CONFLICTING_COPIES, faults[row.point_id])) if row.point_id in faults else row
         for row in rows
     ]
     return checked, len(drawn)
@@ -77,7 +73,7 @@ def _contradicted(github: GitHub, part: Plan, rows: Sequence[Row], artifact: Art
         raise
     except FleetError as error:
         return {row.point_id: str(error) for row in rows}
-    return {row.point_id: why for row in rows if (why := _differs(row, again[row.point_id]))}
+    return {row.point_id: why for row in rows if (why := _differs(row, again.get(row.point_id)))}
 
 
 def _merged_again(github: GitHub, part: Plan, artifact: Artifact) -> Mapping[str, Row]:
@@ -87,10 +83,13 @@ def _merged_again(github: GitHub, part: Plan, artifact: Artifact) -> Mapping[str
         return {row.point_id: row for row in merge(part, Path(folder)).rows}
 
 
-def _differs(row: Row, again: Row) -> str | None:
+def _differs(row: Row, again: Row | None) -> str | None:
     """A column that `merged` leaves null says nothing: the commit that planned the night may not have known it."""
+    name = artifact_name(row.job_id, row.attempt)
+    if again is None:
+        return f"{name} says nothing of it"
     unsaid = {"shard": again.shard, "job_verified": None, "github_job": None, "runner": None, "runner_group": None}
     ours = msgspec.structs.replace(row, **unsaid)
-    pairs = ((name, getattr(ours, name), getattr(again, name)) for name in row.__struct_fields__)
-    names = [name for name, said, found in pairs if said is not None and said != found]
-    return f"{artifact_name(row.job_id, row.attempt)} says otherwise of {listed(names)}" if names else None
+    pairs = ((column, getattr(ours, column), getattr(again, column)) for column in row.__struct_fields__)
+    columns = [column for column, said, found in pairs if said is not None and said != found]
+    return f"{name} says otherwise of {listed(columns)}" if columns else None

@@ -28,6 +28,16 @@ class Night:
     git_sha: str
 
 
+def runners_of(fleet: Fleet, jobs: Iterable[Job]) -> dict[str, tuple[str, ...]]:
+    """The names of the runners that may take the jobs, by label. A label with machines nobody named is left out."""
+    named: dict[str, tuple[str, ...]] = {}
+    for label in sorted({job.label for job in jobs}):
+        hosts = [host for host in fleet.hosts.values() if host.label == label]
+        if hosts and all(host.runners for host in hosts):
+            named[label] = tuple(sorted({name for host in hosts for name in host.runners}))
+    return named
+
+
 def job_of(
     fleet: Fleet,
     host: Host,
@@ -80,13 +90,3 @@ def in_order(points: Iterable[PlannedPoint], first: frozenset[str], job_id: str,
     shuffled = sorted(points, key=lambda point: point.id)
     random.Random(f"{seed}/{job_id}").shuffle(shuffled)  # noqa: S311 - an order, not a secret
     return sorted(shuffled, key=lambda point: (point.point.alone, point.id not in first))
-
-
-def runners_of(fleet: Fleet, jobs: Iterable[Job]) -> dict[str, tuple[str, ...]]:
-    """The names of the runners that may take the jobs, by label. A label with machines nobody named is left out."""
-    named: dict[str, tuple[str, ...]] = {}
-    for label in sorted({job.label for job in jobs}):
-        hosts = [host for host in fleet.hosts.values() if host.label == label]
-        if hosts and all(host.runners for host in hosts):
-            named[label] = tuple(sorted({name for host in hosts for name in host.runners}))
-    return named
