@@ -16,7 +16,7 @@ import msgspec
 from aggregate import manifest
 from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
-from aggregate.evidence import gather
+from aggregate.evidence import MERGED, gather
 from aggregate.judged import explained, judge
 from aggregate.recheck import recheck
 from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
@@ -28,6 +28,7 @@ from matrix.waves import part_of
 from matrix.words import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from aggregate.manifest import RunEntry
     from aggregate.rows import Refused
     from matrix.github import GitHub
-    from matrix.github_records import Run
+    from matrix.github_records import Artifact, Run
     from matrix.plan import Job, Plan, PlannedPoint
 
 NIGHTLY = "nightly.yml"
@@ -117,7 +118,7 @@ class _Found:
         try:
             evidence = gather(github, sweep, self.plan)
             self.night.append(evidence)
-            rows, account = _merged(github, sweep)
+            rows, account = _merged(github, evidence)
             judged, again = recheck(github, self.plan, judge(self.plan, rows, evidence), evidence)
         except FleetError as error:
             self.unanswered |= isinstance(error, Unanswered)
@@ -157,8 +158,9 @@ def _rank(row: Row) -> tuple[bool, bool]:
     return row.outcome == "ok", row.outcome != "missing"
 
 
-def _merged(github: GitHub, sweep: Run) -> tuple[tuple[Row, ...], Coverage]:
-    files = _files(github, sweep, "merged")
+def _merged(github: GitHub, evidence: Evidence) -> tuple[tuple[Row, ...], Coverage]:
+    sweep = evidence.run
+    files = _files(github, sweep, MERGED, evidence.named(MERGED))
     for name in ("rows.ndjson", "coverage.json"):
         if name not in files:
             raise FleetError(f"its artifact `merged` has no {name}")
@@ -170,14 +172,14 @@ def _merged(github: GitHub, sweep: Run) -> tuple[tuple[Row, ...], Coverage]:
 
 
 def _member(github: GitHub, run: Run, artifact: str, name: str) -> bytes:
-    files = _files(github, run, artifact)
+    files = _files(github, run, artifact, github.artifacts(run.id))
     if name not in files:
         raise FleetError(f"run {run.id}: its artifact `{artifact}` has no {name}")
     return files[name]
 
 
-def _files(github: GitHub, run: Run, name: str) -> dict[str, bytes]:
-    found = [artifact for artifact in github.artifacts(run.id) if artifact.name == name and not artifact.expired]
+def _files(github: GitHub, run: Run, name: str, listed: Sequence[Artifact]) -> dict[str, bytes]:
+    found = [artifact for artifact in listed if artifact.name == name and not artifact.expired]
     if not found:
         raise FleetError(f"run {run.id} ({run.workflow}) has no artifact `{name}`")
     newest = max(found, key=lambda artifact: artifact.id)

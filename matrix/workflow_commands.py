@@ -127,4 +127,5 @@ def dispatch_sweeps(github: GitHub, plan_path: Path, plan_run: int, not_after: s
     sweeps = sweeps_of(plan, shards_of(root))
     if refused := dispatch(github, sweeps, plan_run, not_after):
         raise FleetError("\n".join(refused))
-    return f"{len(plan.jobs)} jobs in sweeps {', '.join(sweeps)}; no point begins after {not_after}"
+    started = f"{len(plan.jobs)} jobs in sweeps {', '.join(sweeps)}; no point begins after {not_after}"
+    return f"{started}\nto follow them: inferfleet github watch --night {plan_run}"
