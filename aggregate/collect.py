@@ -16,6 +16,7 @@ import msgspec
 from aggregate import manifest
 from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
+from aggregate.earlier import restore
 from aggregate.evidence import MERGED, gather
 from aggregate.judged import explained, judge
 from aggregate.recheck import recheck
@@ -119,12 +120,13 @@ class _Found:
             evidence = gather(github, sweep, self.plan)
             self.night.append(evidence)
             rows, account = _merged(github, evidence)
-            judged, again = recheck(github, self.plan, judge(self.plan, rows, evidence), evidence)
+            judged, refused = restore(github, self.plan, judge(self.plan, rows, evidence), evidence)
+            judged, again = recheck(github, self.plan, judged, evidence)
         except FleetError as error:
             self.unanswered |= isinstance(error, Unanswered)
             self.said.append(f"{sweep.workflow}: {error}")
             return
-        self.refused += account.refused
+        self.refused += [*account.refused, *refused]
         for row in judged:
             self.rows[row.point_id] = max(self.rows.get(row.point_id, row), row, key=_rank)
         self.rechecked += again

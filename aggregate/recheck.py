@@ -40,7 +40,7 @@ def recheck(
     jobs = {job.id: job for job in plan.jobs}
     sent = sorted({(row.job_id, row.attempt) for row in rows if row.job_verified})
     faults: dict[str, str] = {}
-    drawn = [artifact for one in _drawn(sent, evidence, count) if (artifact := _readable(evidence, *one))]
+    drawn = [artifact for one in _drawn(sent, evidence, count) if (artifact := readable(evidence, *one))]
     named = {artifact_name(*one): one for one in sent}
     for artifact in drawn:
         job_id, attempt = named[artifact.name]
@@ -59,16 +59,16 @@ def _drawn(sent: Sequence[tuple[str, int]], evidence: Evidence, count: int) -> l
     return chance.sample(sent, min(count, len(sent)))
 
 
-def _readable(evidence: Evidence, job_id: str, attempt: int) -> Artifact | None:
-    """Expired and very large ones are believed unread."""
-    (artifact,) = evidence.named(artifact_name(job_id, attempt))
-    return None if artifact.expired or artifact.size_in_bytes > LARGEST_BYTES else artifact
+def readable(evidence: Evidence, job_id: str, attempt: int) -> Artifact | None:
+    """The artifact of an attempt, if it is there to be fetched: expired and very large ones are not."""
+    artifacts = evidence.named(artifact_name(job_id, attempt))
+    return next((one for one in artifacts if not one.expired and one.size_in_bytes <= LARGEST_BYTES), None)
 
 
 def _contradicted(github: GitHub, part: Plan, rows: Sequence[Row], artifact: Artifact) -> dict[str, str]:
     """What is wrong with each point of one job, by point id."""
     try:
-        again = _merged_again(github, part, artifact)
+        again = merged_again(github, part, artifact)
     except Unanswered:
         raise
     except FleetError as error:
@@ -76,7 +76,8 @@ def _contradicted(github: GitHub, part: Plan, rows: Sequence[Row], artifact: Art
     return {row.point_id: why for row in rows if (why := _differs(row, again.get(row.point_id)))}
 
 
-def _merged_again(github: GitHub, part: Plan, artifact: Artifact) -> Mapping[str, Row]:
+def merged_again(github: GitHub, part: Plan, artifact: Artifact) -> Mapping[str, Row]:
+    """What one artifact alone says of the points of its job, by point id."""
     data = github.download(artifact, LARGEST_BYTES)
     with TemporaryDirectory() as folder:
         (Path(folder) / f"{artifact.name}.zip").write_bytes(data)
