@@ -50,6 +50,13 @@ class Published(Fact, frozen=True, kw_only=True):
     columns_added: tuple[str, ...] = ()
 
 
+def without_result(row: Row) -> Row:
+    """The same point with nothing of what a runner said of it."""
+    said = [field for field in msgspec.structs.fields(Row) if field.name not in (*_FROM_PLAN, "shard")]
+    blank = {field.name: field.default for field in said if not field.required}
+    return msgspec.structs.replace(row, **blank)
+
+
 def publish(merged: Merged, plan: Plan, home: Path) -> Published:
     """Publish one run. A second call with the same rows changes no byte; with more artifacts it adds revisions."""
     _check(merged, plan)

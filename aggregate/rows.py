@@ -86,6 +86,11 @@ class Row(Fact, frozen=True, kw_only=True):
     order: int | None = None
     server_age_s: float | None = None
     server_start_s: float | None = None
+    # what GitHub says of the job that sent it; null where nobody asked, as for artifacts in a local folder
+    job_verified: bool | None = None
+    github_job: int | None = None
+    runner: str | None = None
+    runner_group: str | None = None
     # metrics
     duration_s: float | None = None
     requests_ok: int | None = None

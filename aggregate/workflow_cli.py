@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregate import watch_cli
 from matrix.options import FLEET, PLAN
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ def github_group(context: click.Context, api: str, repository: str, token: str) 
     from matrix.github import GitHub
 
     context.obj = GitHub(api=api, repository=repository, token=token)
+
+
+for command in watch_cli.COMMANDS:
+    github_group.add_command(command)
 
 
 @github_group.command("dispatch")

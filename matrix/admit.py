@@ -18,7 +18,8 @@ from matrix.waves import as_lines
 
 if TYPE_CHECKING:
     from matrix.fleet import Fleet
-    from matrix.github import ChangedFile, GitHub, Pull
+    from matrix.github import GitHub
+    from matrix.github_records import ChangedFile, Pull
 
 MAX_FILES = 50
 MAX_FILE_BYTES = 1 << 18

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from matrix.plan import Job, Plan
 
+AGAIN = " (again)"
+"""What `templates/waves.yml` adds to a job's id to name its second wave."""
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
@@ -51,6 +53,21 @@ def listed_as(job_id: str, listed: Container[str]) -> str | None:
         if not dot:
             return None
     return name
+
+
+def run_by(name: str, run_attempt: int) -> tuple[str, int]:
+    """The job id and the attempt of its artifact that GitHub's job of this name runs, in this attempt of its run.
+
+    Attempts 1 and 2 are the two waves of a run, 3 and 4 those of its first re-run: as `templates/waves.yml` counts.
+    """
+    if name.endswith(AGAIN):
+        return name.removesuffix(AGAIN), 2 * run_attempt
+    return name, 2 * run_attempt - 1
+
+
+def artifact_name(job_id: str, attempt: int) -> str:
+    """What a job uploads."""
+    return f"job-{job_id}-a{attempt}"
 
 
 def only(plan: Plan, names: Sequence[str]) -> Plan:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from matrix.fleet import Fleet
     from matrix.github import GitHub
+    from matrix.shard import Shard
 
 
 def render_workflows(fleet_root: Path | None, root: Path | None, *, check_only: bool) -> str:
@@ -114,12 +115,17 @@ def _shown(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def shards_of(root: Path | None) -> list[Shard]:
+    """The shards that are committed under `root`."""
+    folder = (root or ROOT) / WORKFLOWS
+    return committed_shards({path.name: path.read_text() for path in sorted(folder.glob("sweep-*.yml"))})
+
+
 def dispatch_sweeps(github: GitHub, plan_path: Path, plan_run: int, not_after: str, root: Path | None) -> str:
     """Start the sweeps of a plan. A `FleetError` names those that GitHub did not start; the others run."""
     plan = read_plan(plan_path)
-    folder = (root or ROOT) / WORKFLOWS
-    shards = committed_shards({path.name: path.read_text() for path in sorted(folder.glob("sweep-*.yml"))})
-    sweeps = sweeps_of(plan, shards)
+    sweeps = sweeps_of(plan, shards_of(root))
     if refused := dispatch(github, sweeps, plan_run, not_after):
         raise FleetError("\n".join(refused))
-    return f"{len(plan.jobs)} jobs in sweeps {', '.join(sweeps)}; no point begins after {not_after}"
+    started = f"{len(plan.jobs)} jobs in sweeps {', '.join(sweeps)}; no point begins after {not_after}"
+    return f"{started}\nto follow them: inferfleet github watch --night {plan_run}"

@@ -139,6 +139,8 @@ def swept(repository: Repository, api: Api) -> Ended:
     saboteur.join()
     assert saboteur.entry_processes == [True, True], ended.log
     api.add_run(SWEEP, workflow, f"sweep 00, planned by run {NIGHT}", sha=sha)
+    for job in ended.ran:
+        job.record(api, SWEEP)
     return ended
 
 
@@ -205,6 +207,8 @@ def test_publishing_puts_every_planned_point_into_the_dataset_once(
     assert set(zip(table["recipe"].to_pylist(), table["attempt"].to_pylist(), strict=True)) == {
         (name, attempt) for name, (_, _, attempt) in NIGHTS_OUTCOMES.items()
     }
+    assert table["job_verified"].to_pylist() == [True] * 5, published.log
+    assert "5 of 5 points, 2 artifacts read again" in published.log
     assert verify(home).runs[0].planned == 5
     assert (home / "site" / "index.html").stat().st_size > 1000
     again = run_act(repository, api, "workflow_dispatch", "publish.yml", AGAIN)
