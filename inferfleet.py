@@ -79,7 +79,9 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 )
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@click.option(
+    "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
+)
 @selection
 def run_command(
     plan_path: Path,

@@ -34,6 +34,7 @@ def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -
 @click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
 @click.option("--hours", type=float, default=None, help="The same, as hours from now.")
+@click.option("--unpinned/--pinned", default=False, help="Start what has no digest or revision, too.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
 def select_command(
     fleet: Path | None,
@@ -43,11 +44,14 @@ def select_command(
     not_after: str | None,
     hours: float | None,
     out: Path,
+    *,
+    unpinned: bool,
 ) -> None:
     """Cut a plan to what one workflow run starts; print the matrix of its jobs for GitHub."""
     from matrix import workflow_commands as commands
 
-    click.echo(commands.select(fleet, plan_path, jobs, only, commands.closing_time(not_after, hours), out))
+    closing = commands.closing_time(not_after, hours)
+    click.echo(commands.select(fleet, plan_path, jobs, only, closing, out, unpinned=unpinned))
 
 
 @click.command("second-wave")

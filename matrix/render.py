@@ -29,6 +29,8 @@ DOWNLOAD = "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53 #
 
 WORKFLOWS = ".github/workflows"
 ONCE = ("nightly.yml", "run-one.yml", "approve-sweep.yml", "pr-check.yml", "publish.yml")
+PINNED = {"run-one.yml": "${{ inputs.unpinned && '--unpinned' || '--pinned' }}"}
+"""Who may run what could change under its name: only who asks for it by hand, on a host they chose."""
 SWEEP = re.compile(r"sweep-(?P<number>[0-9]{2})\.yml", re.ASCII)
 _JOBS = re.compile(r"^ {8}  SHARD_JOBS: >-\n(?P<jobs>(?: {12}[^\n]*\n)*)", re.MULTILINE)
 
@@ -37,11 +39,14 @@ def render(fleet: Fleet, shards: Iterable[Shard]) -> dict[str, str]:
     """Every generated file by its path in the repository."""
     hosts = sorted(fleet.hosts)
     labels = sorted({host.label for host in fleet.hosts.values()})
-    files = {f"{WORKFLOWS}/{name}": _fill(name, hosts=hosts, shard="one") for name in ONCE}
+    files = {
+        f"{WORKFLOWS}/{name}": _fill(name, hosts=hosts, shard="one", pinned=PINNED.get(name, "--pinned"))
+        for name in ONCE
+    }
     for shard in shards:
         number = f"{shard.number:02d}"
         files[f"{WORKFLOWS}/sweep-{number}.yml"] = _fill(
-            "sweep.yml", number=number, shard=f'"{number}"', jobs=_of_grammar(shard.jobs)
+            "sweep.yml", number=number, shard=f'"{number}"', pinned="--pinned", jobs=_of_grammar(shard.jobs)
         )
     files[".github/actionlint.yaml"] = _fill("actionlint.yaml", labels=labels)
     return files

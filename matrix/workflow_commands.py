@@ -71,13 +71,22 @@ def _is(path: Path, text: str) -> bool:
 
 
 def select(
-    fleet_root: Path | None, plan_path: Path, listed: str | None, names: str | None, not_after: str, out: Path
+    fleet_root: Path | None,
+    plan_path: Path,
+    listed: str | None,
+    names: str | None,
+    not_after: str,
+    out: Path,
+    *,
+    unpinned: bool = False,
 ) -> str:
     """Write the part of a plan that a run starts, and return the step outputs that start it.
 
     `listed` are a shard's ids, `names` recipes, jobs or points, each separated by spaces; null is everything.
     """
-    plan = without_unpinned(read_plan(plan_path))
+    plan = read_plan(plan_path)
+    if not unpinned:
+        plan = without_unpinned(plan)
     if listed is not None:
         plan = of_shard(plan, frozenset(listed.split()))
     if names is not None:

@@ -40,6 +40,8 @@ def violations(name: str, text: str) -> list[str]:
         found.append("permissions at the top")
     if "concurrency" not in workflow:
         found.append("no concurrency group")
+    if name != "run-one.yml" and "--unpinned" in text:
+        found.append("runs what could change under its name, though nobody asked for it")
     found += [word for word in ("secrets.", "secrets:", "actions/cache", "GITHUB_ENV", "id-token") if word in text]
     found += [
         f"no version beside {line.strip()}" for line in text.splitlines() if re.search(r"uses: .*@(?!.* # v)", line)
@@ -107,6 +109,8 @@ def test_there_are_workflows_to_look_at() -> None:
         ("sweep-00.yml", "          JOB: ${{ matrix.id }}", "          GITHUB_TOKEN: ${{ github.token }}"),
         ("sweep-00.yml", "contents: read # to check out\n    strategy", "contents: write # hm\n    strategy"),
         ("sweep-00.yml", "    timeout-minutes: 840\n", ""),
+        ("sweep-00.yml", "PINNED: --pinned", "PINNED: --unpinned"),
+        ("approve-sweep.yml", "PINNED: --pinned", "PINNED: --unpinned"),
         ("sweep-00.yml", " # v5.0.0", ""),
         ("nightly.yml", "08c6903cd8c0fde910a37f88322edcfb5dd907a8", "v5"),
         ("nightly.yml", " # to start the sweeps", ""),

@@ -64,6 +64,7 @@ RECIPES = "".join(
         recipe("endless", workload="endless"),
         recipe("lost", workload="long"),
         recipe("blocked") + "  flags_unknown: a test\n",
+        recipe("loose") + "  image: example/server:latest\n",
     )
 )
 
@@ -175,9 +176,10 @@ def test_what_must_not_be_launched_is_left_out_of_the_night_by_name(
     repository: Repository, api: Api, swept: Ended
 ) -> None:
     plan = read_plan(unpack(api.artifact(NIGHT, "plan"), repository.root / "night") / "plan.json")
-    assert [(left.id, "flags are unknown" in left.why) for left in plan.left_out] == [
-        ("tiny-blocked.batched.short.c1", True)
-    ]
+    assert {left.id: left.why.partition(":")[0] for left in plan.left_out} == {
+        "tiny-blocked.batched.short.c1": "must not be launched",
+        "tiny-loose.batched.short.c1": "not pinned",
+    }
 
 
 @pytest.mark.fault(29)
@@ -229,11 +231,13 @@ def test_a_plan_of_a_commit_that_was_never_on_main_starts_nothing(
     assert ended.jobs() == {"select"}
 
 
-def test_one_point_can_be_run_on_a_host_by_name(repository: Repository, api: Api) -> None:
-    asked = {"name": "tiny-good.batched.short.c4", "host": "this-machine", "hours": "1"}
+def test_one_point_can_be_run_on_a_host_by_name_pinned_or_not(repository: Repository, api: Api) -> None:
+    asked = {"name": "tiny-loose.batched.short.c1", "host": "this-machine", "hours": "1", "unpinned": "true"}
     ended = run_act(repository, api, "workflow_dispatch", "run-one.yml", ONE, asked)
     page = unpack(api.artifact(ONE, "page"), repository.root / "one")
-    assert read_table(page)["point_id"].to_pylist() == [asked["name"]], ended.log
+    table = read_table(page)
+    assert table["point_id"].to_pylist() == [asked["name"]], ended.log
+    assert table["attempt"].to_pylist() == [1]  # it was begun, not blocked
     assert (page / "site" / "index.html").exists()
 
 
