@@ -20,11 +20,14 @@ API = "https://api.github.com"
 @FLEET
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
 @click.option("--check", "check_only", is_flag=True, help="Write nothing; fail if a file is not as it would be.")
-def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -> None:
+@click.option("--adopt-pins", is_flag=True, help="Keep the actions' pins that the workflow files have now.")
+def render_command(fleet: Path | None, root: Path | None, *, check_only: bool, adopt_pins: bool) -> None:
     """Write the GitHub workflows of the fleet: every job in one shard, and each where it was before."""
     from matrix import workflow_commands
 
-    click.echo(workflow_commands.render_workflows(fleet, root, check_only=check_only))
+    if check_only and adopt_pins:
+        raise click.UsageError("--check writes nothing; leave out one of the two")
+    click.echo(workflow_commands.render_workflows(fleet, root, check_only=check_only, adopt=adopt_pins))
 
 
 @click.command("select")
