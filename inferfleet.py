@@ -68,6 +68,20 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
             click.echo(line)
 
 
+@recipe_group.command("report")
+@FLEET
+@click.argument("revision")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The record, as JSON.")
+def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
+    """Write down what the data changes against a git revision, or why it does not check, for the comment of CI."""
+    from launch.git import files_at
+    from matrix import commands
+    from matrix.fleet import DATA
+
+    with files_at(revision, fleet or DATA) as (before, _):
+        click.echo(commands.report_change(before, fleet, out))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")

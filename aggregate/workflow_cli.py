@@ -134,4 +134,29 @@ def admit_command(github: GitHub, pull: int, sha: str, host: str, out: Path) -> 
     click.echo(admit(github, pull, sha, host, out))
 
 
+@github_group.command("comment")
+@click.option("--pull", default="", help="Only this pull request, and even if nothing is new. Default: all.")
+@click.option("--days", type=click.IntRange(1, 60), default=14, show_default=True, help="How far back to look.")
+@click.option("--author", default=None, help="Whose comments are ours. Default: a workflow's token.")
+@click.option("--server", envvar="GITHUB_SERVER_URL", default="https://github.com", help="For links.")
+@click.pass_obj
+def comment_command(github: GitHub, pull: str, days: int, author: str | None, server: str) -> None:
+    """Tell open pull requests, in one comment of ours on each, what their checks and approved sweeps found."""
+    from aggregate import pulls
+    from matrix.fleet import load_fleet
+    from matrix.places import hosts_by_gpu
+
+    if pull and not (pull.isascii() and pull.isdigit()):
+        raise click.BadParameter("give the number of a pull request", param_hint="--pull")
+    asked = pulls.Asked(
+        since=datetime.now(UTC) - timedelta(days=days),
+        server=server,
+        number=int(pull) if pull else None,
+        author=author or pulls.AUTHOR,
+        hosts=hosts_by_gpu(load_fleet()),
+    )
+    for line in pulls.comment(github, asked):
+        click.echo(line)
+
+
 COMMANDS = (render_command, select_command, second_wave_command, github_group)

@@ -36,6 +36,12 @@ class NoPlace:
     missing_gpus: int | None = None
 
 
+def hosts_by_gpu(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """Names of the hosts that have each GPU."""
+    gpus = sorted({host.gpu for host in fleet.hosts.values()})
+    return {gpu: tuple(sorted(name for name, host in fleet.hosts.items() if host.gpu == gpu)) for gpu in gpus}
+
+
 def reach(host: Host) -> int | None:
     """The most devices one job can have here; null where nothing says."""
     if host.slots or host.devices is None:

@@ -28,7 +28,7 @@ JOB_MINUTES = 14 * 60
 CHECKOUT, UPLOAD, DOWNLOAD = "actions/checkout", "actions/upload-artifact", "actions/download-artifact"
 
 WORKFLOWS = ".github/workflows"
-ONCE = ("nightly.yml", "run-one.yml", "approve-sweep.yml", "pr-check.yml", "publish.yml")
+ONCE = ("nightly.yml", "run-one.yml", "approve-sweep.yml", "pr-check.yml", "comment.yml", "publish.yml")
 PINNED = {"run-one.yml": "${{ inputs.unpinned && '--unpinned' || '--pinned' }}"}
 """Who may run what could change under its name: only who asks for it by hand, on a host they chose."""
 SWEEP = re.compile(r"sweep-(?P<number>[0-9]{2})\.yml", re.ASCII)

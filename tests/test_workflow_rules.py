@@ -15,7 +15,11 @@ from matrix.render import WORKFLOWS
 
 FILES = sorted((ROOT / WORKFLOWS).glob("*.yml"))
 TRIGGERS = {"schedule", "workflow_dispatch", "pull_request", "push"}
-WRITES = {("nightly.yml", "dispatch", "actions"), ("publish.yml", "publish", "contents")}
+WRITES = {
+    ("nightly.yml", "dispatch", "actions"),
+    ("publish.yml", "publish", "contents"),
+    ("comment.yml", "comment", "pull-requests"),
+}
 ENVIRONMENTS = {("publish.yml", "publish"): "publish", ("approve-sweep.yml", "select"): "approve-sweep"}
 PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40}")
 Tree = dict[str, Node]
@@ -60,6 +64,10 @@ def _job_violations(place: tuple[str, str], job: Tree, triggers: set[str]) -> li
         found.append("no permissions or no timeout")
     if place in ENVIRONMENTS and job.get("environment") != ENVIRONMENTS[place]:
         found.append("no environment")
+    if "pull_request" in triggers and set(grants.items()) - {("contents", "read")}:
+        found.append("whoever opens a pull request may do more than read")
+    if "write" in grants.values() and job.get("if") != "github.ref == 'refs/heads/main'" and "needs" not in job:
+        found.append("writes from another branch than main")
     if ours and triggers & {"pull_request", "push"}:
         found.append("a runner of ours for whoever opens a pull request")
     if ours and grants != {"contents": "read"}:
@@ -117,6 +125,12 @@ def test_there_are_workflows_to_look_at() -> None:
         ("publish.yml", "    environment: publish\n", ""),
         ("publish.yml", "${{ github.token }}", "${{ secrets.PAT }}"),
         ("publish.yml", "concurrency:", "other:"),
+        ("comment.yml", "  workflow_dispatch:", "  workflow_run:"),
+        ("comment.yml", "  schedule:", "  pull_request:"),
+        ("comment.yml", "github.ref == 'refs/heads/main'", "true"),
+        ("comment.yml", "    steps:", "    steps:\n      - uses: actions/download-artifact@v6"),
+        ("comment.yml", "actions: read # to find", "actions: write # to find"),
+        ("pr-check.yml", "contents: read # to check out", "pull-requests: write # to comment"),
         ("run-one.yml", "contents: read # to check out\n    strategy", "id-token: write # hm\n    strategy"),
     ],
 )

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 REPOSITORY = "example/fleet"
 TOKEN = "the-jobs-token"
+BOT = "github-actions[bot]"
 
 
 @dataclass(slots=True)
@@ -27,6 +29,8 @@ class Api:
     dispatched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     pulls: dict[int, dict[str, object]] = field(default_factory=dict)
     changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
+    comments: dict[int, list[dict[str, object]]] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)  # POST and PATCH of comments, in order
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)  # answered first, one a request
@@ -63,19 +67,61 @@ class Api:
         match path.split("/"):
             case ["actions", "runs"]:
                 found = self._page("workflow_runs", self.runs, query)
+            case ["actions", "workflows", name, "runs"]:
+                found = self._page("workflow_runs", self._runs_of(name, query), query)
             case ["actions", "runs", run_id]:
                 found = next((run for run in self.runs if run["id"] == int(run_id)), None)
             case ["actions", "runs", run_id, "artifacts"]:
                 found = self._page("artifacts", [self._artifact(path) for path in self.zips(int(run_id))], query)
             case ["actions", "artifacts", number, "zip"]:
                 found = self._zip(int(number)).read_bytes()
-            case ["pulls", number]:
-                found = self.pulls.get(int(number))
-            case ["pulls", number, "files"]:
-                found = self._page("", self.changed[int(number)], query)[""]
+            case ["pulls" | "issues", *_]:
+                found = self._of_pulls(path.split("/"), query)
             case ["contents", *parts]:
                 found = self.contents.get(("/".join(parts), query["ref"]))
         return found
+
+    def _runs_of(self, workflow: str, query: dict[str, str]) -> list[dict[str, object]]:
+        asked: dict[str, object] = {key: query[key] for key in ("head_sha", "event") if key in query}
+        asked |= {"head_branch": query["branch"]} if "branch" in query else {}
+        path = f".github/workflows/{workflow}"
+        return [run for run in self.runs if run["path"] == path and asked.items() <= run.items()]
+
+    def _of_pulls(self, parts: list[str], query: dict[str, str]) -> object:
+        match parts:
+            case ["pulls"]:
+                opened = [pull for pull in self.pulls.values() if pull["state"] == query["state"]]
+                return self._page("", opened, query)[""]
+            case ["pulls", number]:
+                return self.pulls.get(int(number))
+            case ["pulls", number, "files"]:
+                return self._page("", self.changed[int(number)], query)[""]
+            case ["issues", number, "comments"]:
+                return self._page("", self.comments.get(int(number), []), query)[""]
+        return None
+
+    def comment(self, parts: list[str], body: str) -> bool:
+        """Keep a comment, as the workflow's token would write it; False is 404."""
+        every = [one for found in self.comments.values() for one in found]
+        if parts[:2] == ["issues", "comments"]:
+            changed = [one for one in every if one["id"] == int(parts[2])]
+            for one in changed:
+                one["body"] = body
+                self.written.append(f"PATCH {one['id']}")
+            return bool(changed)
+        number = int(parts[1])
+        if number not in self.pulls:
+            return False
+        new = {"id": 1000 + len(every), "user": {"login": BOT}, "body": body}
+        self.comments.setdefault(number, []).append(new)
+        self.written.append(f"POST {number}")
+        return True
+
+    def add_pull(self, number: int, sha: str, fork: str = "somebody/fleet", **other: object) -> None:
+        """An open pull request of one commit, from the branch `mine` of a fork."""
+        head = {"ref": "mine", "sha": sha, "repo": {"full_name": fork}}
+        pull = {"number": number, "state": "open", "head": head, "updated_at": datetime.now(UTC).isoformat()}
+        self.pulls[number] = {**pull, "changed_files": len(self.changed.get(number, [])), **other}
 
     def _page(self, key: str, items: list[dict[str, object]], query: dict[str, str]) -> dict[str, object]:
         size, page = int(query["per_page"]), int(query["page"])
@@ -134,12 +180,25 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
             else:
                 self._answer(200, found if isinstance(found, bytes) else json.dumps(found).encode())
 
+        def do_PATCH(self) -> None:
+            self._comment((self._path() or "").split("/"), json.loads(self._body()))
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+
+        def _comment(self, parts: list[str], said: dict[str, str]) -> None:
+            if not self._fails():
+                self._answer(201 if api.comment(parts, said["body"]) else 404, b"{}")
+
         def do_POST(self) -> None:
             path = self._path() or ""
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(self._body())
+            parts = path.split("/")
+            if parts[0] == "issues":
+                self._comment(parts, body)
+                return
             if self._fails():
                 return
-            parts = path.split("/")
             if parts[:2] != ["actions", "workflows"] or parts[3:] != ["dispatches"] or body["ref"] != "main":
                 self._answer(404)
                 return

@@ -50,7 +50,7 @@ endless:
   run_length: {min_s: 90, max_s: 100, min_requests: 4}
 """
 NIGHT, FORGED, SWEEP, REFUSED, PUBLISH, AGAIN = 101, 102, 201, 202, 301, 302
-ONE, APPROVED, MOVED, CHECK = 401, 501, 502, 601
+ONE, APPROVED, MOVED, CHECK, COMMENT = 401, 501, 502, 601, 701
 
 
 def recipe(name: str, *, model: str = "tiny", workload: str = "short") -> str:
@@ -276,8 +276,25 @@ def test_a_pull_request_that_moved_on_is_refused_before_anything_runs(repository
     assert api.zips(MOVED) == []
 
 
-def test_a_pull_request_is_checked_without_a_runner_of_ours(repository: Repository, api: Api) -> None:
+def test_a_pull_request_is_checked_without_a_runner_of_ours_and_told_on_main_what_it_changes(
+    repository: Repository, api: Api
+) -> None:
+    recipes = repository.tree / "matrix/data/recipes/test.yaml"
+    repository.git("checkout", "--quiet", "-b", "mine")
+    recipes.write_text(recipes.read_text().replace("[1, 4]", "[1, 4, 8]"))
+    repository.commit("One concurrency more")
+    sha = repository.git("rev-parse", "HEAD")
     ended = run_act(repository, api, "pull_request", "pr-check.yml", CHECK)
+    repository.git("checkout", "--quiet", "main")
     assert ended.code == 0, ended.log
-    assert "nothing changed" in ended.log
+    assert "nothing changed" in ended.log  # one more point on the same server start
     assert ended.jobs() == {"data"}
+    api.changed[9] = [{"filename": "matrix/data/recipes/vendor/test.yaml", "status": "modified"}]
+    api.add_pull(9, sha)
+    fork = {"event": "pull_request", "head_branch": "mine", "head_repository": {"full_name": "somebody/fleet"}}
+    api.add_run(CHECK, "pr-check.yml", "One more", sha=sha, conclusion="success", **fork)
+    told = run_act(repository, api, "schedule", "comment.yml", COMMENT)
+    assert told.code == 0, told.log
+    (comment,) = api.comments[9]
+    assert "| `tiny-good` | changed | +1 " in str(comment["body"])
+    assert f"-f pull=9 -f sha={sha} -f host=this-machine" in str(comment["body"])
