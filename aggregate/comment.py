@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matrix.pull_check import PullCheck, RecipeChange
 
 MARKER = "<!-- inferfleet: pull request check"
-PROBLEMS_CHARS, RECIPES_CHARS, SWEEPS_CHARS = 12_000, 18_000, 24_000
+PROBLEMS_CHARS, RECIPES_CHARS, BLOCKED_CHARS, SWEEPS_CHARS = 10_000, 16_000, 6_000, 22_000
 """Shares of GitHub's limit. What is left is for the sentences around them, which are ours and short."""
 
 _SIGNS = {"+": "new", "-": "removed", "~": "changed"}
@@ -137,13 +137,20 @@ def _measure(news: News, check: PullCheck) -> Iterator[str]:
     if news.beyond is not None:
         yield f"\nIt changes more than recipes ({code(news.beyond)}): it can be measured only after it is merged."
         return
-    gpus = sorted({recipe.gpu for recipe in check.recipes if recipe.sign != "-"})
+    changed = [recipe for recipe in check.recipes if recipe.sign != "-"]
+    blocked = [recipe for recipe in changed if recipe.blocked]
+    stuck = [f"- {code(one.id, 120)} is not measured as it is now: {code(one.blocked)}" for one in blocked]
+    if stuck:
+        shown = fitting(stuck, BLOCKED_CHARS)
+        yield "\n" + "\n".join(shown)
+        yield from _more(len(stuck) - len(shown))
+    gpus = sorted({recipe.gpu for recipe in changed if not recipe.blocked})
     hosts = [host for gpu in gpus for host in news.hosts.get(gpu, ())]
     if missing := [gpu for gpu in gpus if not news.hosts.get(gpu)]:
         yield f"\nNo host has {', '.join(code(gpu, 60) for gpu in missing)}."
     if not hosts:
         return
-    yield f"\n**To measure it before it is merged**, a maintainer who has read {news.sha} starts"
+    yield "\n**To measure it before it is merged**, a maintainer who has read this commit starts"
     page = f"{news.address}/actions/workflows/approve-sweep.yml"
     yield f"[approve sweep]({page}) on one of: {', '.join(map(code, hosts))}.\n"
     command = f"gh workflow run approve-sweep.yml -f pull={news.number} -f sha={news.sha} -f host={hosts[0]}"

@@ -40,7 +40,7 @@ MOST_SWEEPS = 8
 MOST_FILES_LISTED = 300
 MOST_POINTS = 5000
 SWEEP = "approve-sweep.yml"
-_TITLE = re.compile(
+TITLE = re.compile(
     r"recipes of #(?P<pull>[1-9][0-9]{0,8}) at (?P<sha>[0-9a-f]{40}) on (?P<host>[a-z0-9.-]{1,120})", re.ASCII
 )
 _CHECK = Limits(archive_bytes=256 << 10, directory_bytes=4096, files=4, file_bytes=256 << 10, total_bytes=256 << 10)
@@ -89,7 +89,7 @@ def _approved(github: GitHub, asked: Asked) -> dict[int, list[_Sweep]]:
     found: defaultdict[int, list[_Sweep]] = defaultdict(list)
     runs = github.runs_of(SWEEP, {"event": "workflow_dispatch", "branch": MAIN}, asked.since)
     for run in sorted(runs, key=lambda run: run.id):
-        title = _TITLE.fullmatch(run.display_title)
+        title = TITLE.fullmatch(run.display_title)
         if title and run.workflow == SWEEP and run.head_branch == MAIN and run.event == "workflow_dispatch":
             found[int(title["pull"])].append(_Sweep(run, title["sha"], title["host"]))
     return found
@@ -103,7 +103,7 @@ def _may_have_news(pull: OpenPull, sweeps: dict[int, list[_Sweep]], asked: Asked
 
 def _one(github: GitHub, pull: OpenPull, sweeps: list[_Sweep], asked: Asked) -> str:
     check, ours = newest_check(github, pull), _ours(comments(github, pull.number), asked.author)
-    if check is None and ours is None:
+    if check is None and ours is None and not sweeps:
         return "its check has not ended"
     latest = sweeps[-MOST_SWEEPS:]
     first_line = marker(

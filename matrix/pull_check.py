@@ -35,7 +35,10 @@ Line = Annotated[str, msgspec.Meta(max_length=LINE_CHARS, pattern=r"^[ -~]*$(?!\
 
 
 class RecipeChange(Fact, frozen=True, kw_only=True):
-    """One recipe that is new (+), gone (-) or different (~): counts of its points, and why histories begin anew."""
+    """One recipe that is new (+), gone (-) or different (~): counts of its points, and why histories begin anew.
+
+    `blocked` is why none of it would be measured as it is now.
+    """
 
     id: Id
     sign: Literal["+", "-", "~"]
@@ -44,6 +47,7 @@ class RecipeChange(Fact, frozen=True, kw_only=True):
     removed: Count
     changed: Count
     whys: Annotated[tuple[Line, ...], msgspec.Meta(max_length=MOST_WHYS)] = ()
+    blocked: Line = ""
 
 
 class Totals(Fact, frozen=True, kw_only=True):
@@ -114,6 +118,7 @@ def _change(one: RecipeDiff, fleet: Fleet, old: Fleet) -> RecipeChange:
         removed=len(one.removed),
         changed=len(one.changed),
         whys=tuple(line(why) for why in _first(one.changed.values())),
+        blocked=line(one.blocked),
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ LONGEST = PullCheck(
     recipes=tuple(
         RecipeChange(
             id=f"{number:03d}{'x' * 117}", sign="~", gpu="g" * 120, added=10**12, removed=10**12, changed=10**12,
-            whys=("|" * LINE_CHARS,) * MOST_WHYS,
+            whys=("|" * LINE_CHARS,) * MOST_WHYS, blocked="|" * LINE_CHARS if number % 2 else "",
         )
         for number in range(MOST_RECIPES)
     ),
@@ -70,10 +71,18 @@ def test_it_says_what_changes_and_how_to_measure_exactly_that_commit() -> None:
 def test_what_cannot_be_measured_before_it_is_merged_says_why() -> None:
     assert "more than recipes (`matrix/data/models/x.yaml`)" in text("", news(beyond="matrix/data/models/x.yaml"))
     assert "No host has `h200`." in text("", news(hosts={"b200": ("b",)}))
+    loose = msgspec.structs.replace(CHANGE, blocked="the image a/b:c has no digest")
+    stuck = PullCheck(recipes=(loose,), totals=TOTALS)
+    assert "- `mine` is not measured as it is now: `the image a/b:c has no digest`" in text("", news(check=stuck))
     gone = PullCheck(
         recipes=(RecipeChange(id="m", sign="-", gpu="h200", added=0, removed=2, changed=0),), totals=TOTALS
     )
-    for said in (text("", news(beyond="x")), text("", news(hosts={})), text("", news(check=gone))):
+    for said in (
+        text("", news(beyond="x")),
+        text("", news(hosts={})),
+        text("", news(check=gone)),
+        text("", news(check=stuck)),
+    ):
         assert "gh workflow run" not in said
 
 

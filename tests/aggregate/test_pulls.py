@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,14 @@ import pytest
 
 from aggregate.comment import MARKER
 from aggregate.merge import merge
-from aggregate.pulls import Asked, comment
+from aggregate.pulls import TITLE, Asked, comment
 from matrix.errors import FleetError
 from matrix.github import GitHub
+from matrix.gitinfo import ROOT
 from matrix.patience import Patience
 from matrix.plan import Plan
 from matrix.pull_check import PullCheck, RecipeChange, Totals
+from matrix.render import WORKFLOWS
 from tests.act.api import BOT, REPOSITORY, TOKEN, Api, serve
 from tests.aggregate.builders import a_plan, artifacts_of, zip_bytes
 
@@ -276,6 +279,16 @@ def test_a_planned_point_without_a_row_is_missing_and_an_unplanned_row_refuses_t
         store(api, SWEEP, "merged", zip_bytes(data))
         comment(github(api), dataclasses.replace(ASKED, number=7))
         assert why in body(api)
+
+
+def test_the_title_that_the_workflow_makes_is_the_one_that_is_read() -> None:
+    text = (ROOT / WORKFLOWS / "approve-sweep.yml").read_text()
+    (template,) = re.findall(r'^run-name: "(.*)"$', text, re.MULTILINE)
+    inputs = {"pull": "7", "sha": SHA, "host": "h200-a"}
+    title = re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda found: inputs[found[1]], template)
+    found = TITLE.fullmatch(title)
+    assert found is not None
+    assert found.groupdict() == inputs
 
 
 def test_only_a_sweep_that_was_approved_on_main_counts(api: Api, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ endless:
   run_length: {min_s: 90, max_s: 100, min_requests: 4}
 """
 NIGHT, FORGED, SWEEP, REFUSED, PUBLISH, AGAIN = 101, 102, 201, 202, 301, 302
-ONE, APPROVED, MOVED, CHECK, COMMENT = 401, 501, 502, 601, 701
+ONE, APPROVED, MOVED, CHECK, COMMENT, TOLD = 401, 501, 502, 601, 701, 702
 
 
 def recipe(name: str, *, model: str = "tiny", workload: str = "short") -> str:
@@ -249,8 +249,8 @@ def pull_request(api: Api, number: int, sha: str) -> None:
     changed: list[dict[str, object]] = [
         {"filename": name, "status": "added"} for name in (NEW, ".github/workflows/sweep-00.yml")
     ]
-    api.pulls[number] = {"number": number, "state": "open", "head": {"sha": sha}, "changed_files": len(changed)}
     api.changed[number] = changed
+    api.add_pull(number, sha)
     api.contents[NEW, sha] = recipe("new").encode()
 
 
@@ -263,7 +263,14 @@ def test_an_approved_pull_requests_recipe_is_measured_as_data_and_not_published(
     merged = unpack(api.artifact(APPROVED, "merged"), repository.root / "approved")
     rows = list(read_rows(merged / "rows.ndjson"))
     assert outcomes(rows) == {"tiny-new": ("measured", "", 1)}, ended.log
-    assert {row.git_sha for row in rows} == {repository.git("rev-parse", "HEAD")}  # main's code measured it
+    main = repository.git("rev-parse", "HEAD")
+    assert {row.git_sha for row in rows} == {main}  # main's code measured it
+    api.add_run(APPROVED, "approve-sweep.yml", f"recipes of #7 at {'a' * 40} on this-machine", sha=main)
+    told = run_act(repository, api, "workflow_dispatch", "comment.yml", TOLD, {"pull": "7"})
+    assert told.code == 0, told.log
+    (comment,) = api.comments[7]
+    assert "on `this-machine`: 1 points planned" in str(comment["body"])
+    assert "| `tiny-new.batched.short.c1` |" in str(comment["body"])
 
 
 def test_a_pull_request_that_moved_on_is_refused_before_anything_runs(repository: Repository, api: Api) -> None:

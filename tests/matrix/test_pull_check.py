@@ -29,9 +29,18 @@ def test_it_counts_what_changes_and_says_why_histories_begin_anew(tmp_path: Path
         ("new", "+", "cpu", 4, 0),
     ]
     assert found.recipes[0].whys == ("server arguments --ctx-size 448 -> 672, --parallel 2 -> 3",)
+    assert [one.blocked for one in found.recipes] == ["", ""]
     assert found.totals is not None
     assert found.totals.points == (4, 8)
     assert found.stale == ""
+
+
+def test_a_recipe_that_nobody_would_measure_says_why(tmp_path: Path) -> None:
+    loose = RECIPE.replace("  layouts:", "  image: example/server:latest\n  layouts:", 1)
+    found = of(write_fleet(tmp_path / "before"), write_fleet(tmp_path / "after", recipe=loose))
+    (only,) = found.recipes
+    assert only.blocked == "the image example/server:latest has no digest; `inferfleet pin` fixes it"
+    assert only.changed == 4
 
 
 def test_data_that_does_not_check_is_a_record_of_its_problems(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_new_recipe_changes_one_file_and_moves_no_job(tmp_path: Path) -> None:
     (fleet / "recipes" / "new.yaml").write_text(RECIPE.replace("tiny-cpu:", "a-new-one:"))
     with pytest.raises(FleetError, match=r"sweep-00.yml. Run `inferfleet render`"):
         rendered(fleet, tmp_path, check_only=True)
-    assert rendered(fleet, tmp_path) == f"7 files: {WORKFLOWS}/sweep-00.yml"
+    assert rendered(fleet, tmp_path) == f"8 files: {WORKFLOWS}/sweep-00.yml"
     assert set(old.splitlines()) < set(jobs(tmp_path).splitlines())
 
 
