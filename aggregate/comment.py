@@ -181,7 +181,7 @@ def _state(swept: Swept) -> str:
     if swept.problem:
         return f"its results cannot be shown: {code(swept.problem)}"
     ok = sum(point.outcome == "ok" for point in swept.points)
-    return f"{len(swept.points)} points planned, {ok} ok, {len(swept.points) - ok} not. Never published."
+    return f"{_count(len(swept.points), 'point')} planned, {ok} ok, {len(swept.points) - ok} not. Never published."
 
 
 def _numbers(point: PointLine) -> tuple[str, ...]:

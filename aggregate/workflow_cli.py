@@ -96,6 +96,21 @@ def dispatch_command(github: GitHub, plan_path: Path, run_id: int, hours: float,
     click.echo(commands.dispatch_sweeps(github, plan_path, run_id, commands.closing_time(None, hours), root))
 
 
+@github_group.command("run-one")
+@click.argument("name")
+@click.option("--host", required=True, help="The host: a name under matrix/data/hosts.")
+@click.option("--hours", type=float, default=6.0, show_default=True, help="How long points may be begun.")
+@click.option("--unpinned/--pinned", default=False, help="Also what has no digest or revision.")
+@click.option("--server", envvar="GITHUB_SERVER_URL", default="https://github.com", help="For the link.")
+@click.pass_obj
+def run_one_command(github: GitHub, name: str, host: str, hours: float, server: str, *, unpinned: bool) -> None:
+    """Start `run one` with a recipe, job or point on a host, if this checkout's data says that it can run there."""
+    from matrix import run_one
+
+    click.echo(run_one.run_one(github, name, host, hours, unpinned=unpinned))
+    click.echo(f"{server}/{github.repository}/actions/workflows/{run_one.WORKFLOW}")
+
+
 @github_group.command("fetch-plan")
 @click.option("--run", "run_id", type=click.IntRange(1), required=True, help="The run that holds the plan.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)

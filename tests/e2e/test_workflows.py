@@ -269,7 +269,7 @@ def test_an_approved_pull_requests_recipe_is_measured_as_data_and_not_published(
     told = run_act(repository, api, "workflow_dispatch", "comment.yml", TOLD, {"pull": "7"})
     assert told.code == 0, told.log
     (comment,) = api.comments[7]
-    assert "on `this-machine`: 1 points planned" in str(comment["body"])
+    assert "on `this-machine`: 1 point planned" in str(comment["body"])
     assert "| `tiny-new.batched.short.c1` |" in str(comment["body"])
 
 
