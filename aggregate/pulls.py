@@ -22,16 +22,16 @@ from matrix.errors import ArtifactRefused, FleetError
 from matrix.plan import planned_points
 from matrix.planfile import parse_plan
 from matrix.pull_check import ARTIFACT, FILE
-from matrix.pulls import MAIN, comments, newest_check, open_pulls, write_comment
+from matrix.pulls import MAIN, comments, newest_check, open_pulls, runs_of, write_comment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from aggregate.rows import Row
-    from matrix.github import Artifact, GitHub, Pull, Run
+    from matrix.github import Artifact, GitHub, Pull
     from matrix.pull_check import PullCheck
-    from matrix.pulls import Comment, OpenPull
+    from matrix.pulls import Comment, OpenPull, PullRun
 
 AUTHOR = "github-actions[bot]"
 """Whom GitHub says a workflow's token is. A marker in anybody else's comment is somebody's joke."""
@@ -60,7 +60,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Sweep:
-    run: Run
+    run: PullRun
     sha: str
     host: str
 
@@ -87,7 +87,7 @@ def comment(github: GitHub, asked: Asked) -> list[str]:
 def _approved(github: GitHub, asked: Asked) -> dict[int, list[_Sweep]]:
     """Approved sweeps by pull request, the newest last. Main's workflow made their titles of a writer's words."""
     found: defaultdict[int, list[_Sweep]] = defaultdict(list)
-    runs = github.runs_of(SWEEP, {"event": "workflow_dispatch", "branch": MAIN}, asked.since)
+    runs = runs_of(github, SWEEP, {"event": "workflow_dispatch", "branch": MAIN}, asked.since)
     for run in sorted(runs, key=lambda run: run.id):
         title = TITLE.fullmatch(run.display_title)
         if title and run.workflow == SWEEP and run.head_branch == MAIN and run.event == "workflow_dispatch":
@@ -128,11 +128,11 @@ def _ours(found: list[Comment], author: str) -> Comment | None:
     return min(ours, key=lambda one: one.id, default=None)
 
 
-def _seen(run: Run | None) -> tuple[int, int, str] | None:
+def _seen(run: PullRun | None) -> tuple[int, int, str] | None:
     return None if run is None else (run.id, run.run_attempt, run.status)
 
 
-def _news(github: GitHub, pull: Pull, check: Run | None, sweeps: list[_Sweep], asked: Asked) -> News:
+def _news(github: GitHub, pull: Pull, check: PullRun | None, sweeps: list[_Sweep], asked: Asked) -> News:
     found, refused = (None, "") if check is None else _check(github, check)
     return News(
         address=f"{asked.server.rstrip('/')}/{github.repository}",
@@ -154,7 +154,7 @@ def _beyond(github: GitHub, pull: Pull) -> str | None:
     return beyond_recipes(github.changed_files(pull))
 
 
-def _check(github: GitHub, run: Run) -> tuple[PullCheck | None, str]:
+def _check(github: GitHub, run: PullRun) -> tuple[PullCheck | None, str]:
     """The record a `pr check` left, or why it is not read: that may be the author's doing, so it is news, no error."""
     try:
         files = _artifact(github, run, ARTIFACT, _CHECK)
@@ -175,7 +175,7 @@ def _swept(github: GitHub, sweep: _Sweep) -> Swept:
     return Swept(run=sweep.run.id, host=sweep.host, sha=sweep.sha, finished=finished, points=points, problem=problem)
 
 
-def _points(files: Mapping[str, bytes], run: Run) -> tuple[PointLine, ...]:
+def _points(files: Mapping[str, bytes], run: PullRun) -> tuple[PointLine, ...]:
     """A line for every planned point, in order; one that no row speaks of is missing."""
     if missing := {"plan.json", "rows.ndjson"} - files.keys():
         raise ArtifactRefused(f"its artifact has no {min(missing)}")
@@ -208,7 +208,7 @@ def _line(name: str, row: Row | None) -> PointLine:
     )
 
 
-def _artifact(github: GitHub, run: Run, name: str, limits: Limits) -> Mapping[str, bytes]:
+def _artifact(github: GitHub, run: PullRun, name: str, limits: Limits) -> Mapping[str, bytes]:
     found: list[Artifact] = [one for one in github.artifacts(run.id) if one.name == name and not one.expired]
     if not found:
         raise ArtifactRefused(f"it left no artifact {name}")

@@ -39,7 +39,7 @@ def render_command(fleet: Path | None, root: Path | None, *, check_only: bool, a
 @click.option("--hours", type=float, default=None, help="The same, as hours from now.")
 @click.option("--unpinned/--pinned", default=False, help="Start what has no digest or revision, too.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
-def select_command(
+def select_command(  # noqa: PLR0913 - one argument for each option
     fleet: Path | None,
     plan_path: Path,
     jobs: str | None,

@@ -26,17 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeDiff:
-    """A recipe's points by id, in the order of its layouts. `changed` has why a history begins anew.
-
-    `blocked` is why none of it would be measured as it is now; empty when some of it would.
-    """
+    """A recipe's points by id, in the order of its layouts. `changed` has why a history begins anew."""
 
     id: str
     sign: str
+    blocked: str = ""  # why none of it would be measured as it is now
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: Mapping[str, str]
-    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +99,10 @@ def _recipe(old: _Side, new: _Side, recipe: str) -> RecipeDiff | None:
     found = RecipeDiff(
         id=recipe,
         sign=sign,
+        blocked=_blocked(new, recipe),
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
         changed={name: why for name, why in whys.items() if why},
-        blocked=_blocked(new, recipe),
     )
     return found if sign != "~" or found.added or found.removed or found.changed else None
 
