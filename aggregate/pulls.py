@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 AUTHOR = "github-actions[bot]"
 """Whom GitHub says a workflow's token is. A marker in anybody else's comment is somebody's joke."""
-MOST_PULLS = 60
+MOST_PULLS = 40
+MOST_TOLD = 10
+"""Of one pass. Three passes an hour then ask for less than half of what a repository's token may: nobody who opens
+pull requests can keep the night from being published."""
 MOST_SWEEPS = 8
 MOST_FILES_LISTED = 300
 MOST_POINTS = 5000
@@ -65,6 +68,16 @@ class _Sweep:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """What a comment is to be made of, and the one there is."""
+
+    first_line: str
+    check: PullRun | None
+    ours: Comment | None
+    sweeps: list[_Sweep]
+
+
 def comment(github: GitHub, asked: Asked) -> list[str]:
     """Look at every pull request that may have news; what was done with each.
 
@@ -72,11 +85,18 @@ def comment(github: GitHub, asked: Asked) -> list[str]:
     """
     sweeps = _approved(github, asked)
     pulls = [pull for pull in open_pulls(github) if _may_have_news(pull, sweeps, asked)]
+    pulls.sort(key=lambda pull: pull.number not in sweeps)  # what was approved comes first
     said = [f"{len(pulls) - MOST_PULLS} older pull requests are not looked at"] if len(pulls) > MOST_PULLS else []
-    refused = []
+    told, refused = 0, []
     for pull in pulls[:MOST_PULLS]:
         try:
-            said.append(f"#{pull.number}: {_one(github, pull, sweeps.get(pull.number, []), asked)}")
+            news = _look(github, pull, sweeps.get(pull.number, []), asked)
+            if isinstance(news, _Fresh):
+                told += 1
+                done = _tell(github, pull, news, asked) if told <= MOST_TOLD else "has news; next time"
+            else:
+                done = news
+            said.append(f"#{pull.number}: {done}")
         except FleetError as error:  # one that cannot be read must not keep the others from their news
             refused.append(f"#{pull.number}: {error}")
     if refused:
@@ -101,26 +121,30 @@ def _may_have_news(pull: OpenPull, sweeps: dict[int, list[_Sweep]], asked: Asked
     return pull.updated_at >= asked.since or pull.number in sweeps
 
 
-def _one(github: GitHub, pull: OpenPull, sweeps: list[_Sweep], asked: Asked) -> str:
+def _look(github: GitHub, pull: OpenPull, sweeps: list[_Sweep], asked: Asked) -> _Fresh | str:
+    """What is new of a pull request, or why nothing is. Two requests."""
     check, ours = newest_check(github, pull), _ours(comments(github, pull.number), asked.author)
     if check is None and ours is None and not sweeps:
         return "its check has not ended"
     latest = sweeps[-MOST_SWEEPS:]
-    first_line = marker(
-        pull.head.sha, _seen(check), [_seen(sweep.run) for sweep in latest], sorted(asked.hosts.items())
-    )
+    seen = [_seen(sweep.run) for sweep in latest]
+    first_line = marker(pull.head.sha, _seen(check), seen, sorted(asked.hosts.items()))
     if ours is not None and (ours.body or "").startswith(first_line) and asked.number is None:
         return "nothing new"
+    return _Fresh(first_line, check, ours, latest)
+
+
+def _tell(github: GitHub, pull: OpenPull, fresh: _Fresh, asked: Asked) -> str:
     now = github.pull(pull.number)
     if now.state != "open" or now.head.sha != pull.head.sha:
         return "it has moved on; next time"
-    body = text(first_line, _news(github, now, check, latest, asked))
-    if ours is not None and ours.body == body:
+    body = text(fresh.first_line, _news(github, now, fresh.check, fresh.sweeps, asked))
+    if fresh.ours is not None and fresh.ours.body == body:
         return "nothing new"
     if (then := github.pull(pull.number)) != now:  # a push between our reading and our writing
         return f"it has moved on to {then.head.sha}; next time"
-    write_comment(github, pull.number, body, ours)
-    return "commented" if ours is None else "comment renewed"
+    write_comment(github, pull.number, body, fresh.ours)
+    return "commented" if fresh.ours is None else "comment renewed"
 
 
 def _ours(found: list[Comment], author: str) -> Comment | None:

@@ -15,10 +15,11 @@ import pytest
 
 from aggregate.comment import MARKER
 from aggregate.merge import merge
-from aggregate.pulls import TITLE, Asked, comment
+from aggregate.pulls import MOST_PULLS, MOST_TOLD, TITLE, Asked, comment
 from matrix.errors import FleetError
 from matrix.github import GitHub
 from matrix.gitinfo import ROOT
+from matrix.limits import TOKEN_REQUESTS_PER_HOUR
 from matrix.patience import Patience
 from matrix.plan import Plan
 from matrix.pull_check import PullCheck, RecipeChange, Totals
@@ -230,6 +231,31 @@ def test_one_pull_request_that_fails_does_not_cost_the_others_their_news(api: Ap
     with pytest.raises(FleetError, match=r"#8: commented\n#7: .*not as documented"):
         comment(before, ASKED)
     assert SHA in body(api, 8)
+
+
+def test_many_pull_requests_wait_their_turn_and_the_token_lasts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked(api)
+    for number in range(1, MOST_PULLS + 6):
+        propose(api, number)
+    api.add_run(1, "approve-sweep.yml", f"recipes of #{MOST_PULLS + 5} at {SHA} on h200-a", sha=NEWER, status="queued")
+    requests: list[str] = []
+    before = Api.get
+
+    def counted(self: Api, path: str, query: dict[str, str]) -> object:
+        requests.append(path)
+        return before(self, path, query)
+
+    monkeypatch.setattr(Api, "get", counted)
+    said = comment(github(api), ASKED)
+    assert said[0] == "5 older pull requests are not looked at"
+    assert said[1] == f"#{MOST_PULLS + 5}: commented"  # a maintainer's approval comes first
+    assert [line.partition(": ")[2] for line in said[1:]] == ["commented"] * MOST_TOLD + ["has news; next time"] * (
+        MOST_PULLS - MOST_TOLD
+    )
+    assert 3 * (len(requests) + len(api.written)) < TOKEN_REQUESTS_PER_HOUR / 2
+    later = comment(github(api), ASKED)
+    assert sum(line.endswith(": commented") for line in later) == MOST_TOLD
+    assert sum(line.endswith(": nothing new") for line in later) == MOST_TOLD
 
 
 def swept(api: Api, tmp_path: Path, plan: Plan, run_id: int = SWEEP, *, sha: str = SHA, **other: object) -> None:
