@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Record = TypeVar("Record", bound=msgspec.Struct)
-Decoded = TypeVar("Decoded")
 
 PER_PAGE = 100
 MAX_PAGES = 100
@@ -154,7 +153,7 @@ class GitHub:
     def pull(self, number: int) -> Pull:
         return self._get(f"pulls/{number}", {}, Pull)
 
-    def get(self, path: str, params: Mapping[str, str], kind: type[Decoded]) -> Decoded:
+    def get(self, path: str, params: Mapping[str, str], kind: type[Listed]) -> Listed:
         """One answer as a record, or as a list of them; what is asked of it is for the caller to say."""
         return _decoded(self._send("GET", path, params).content, kind)
 
