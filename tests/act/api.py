@@ -100,20 +100,21 @@ class Api:
                 return self._page("", self.comments.get(int(number), []), query)[""]
         return None
 
-    def comment(self, parts: list[str], body: str) -> bool:
+    def comment(self, method: str, parts: list[str], body: str) -> bool:
         """Keep a comment, as the workflow's token would write it; False is 404."""
         every = [one for found in self.comments.values() for one in found]
-        if parts[:2] == ["issues", "comments"]:
+        if method == "PATCH" and parts[:2] == ["issues", "comments"]:
             changed = [one for one in every if one["id"] == int(parts[2])]
             for one in changed:
                 one["body"] = body
                 self.written.append(f"PATCH {one['id']}")
             return bool(changed)
-        number = int(parts[1])
+        new = method == "POST" and parts[0] == "issues" and parts[2:] == ["comments"]
+        number = int(parts[1]) if new else 0
         if number not in self.pulls:
             return False
-        new = {"id": 1000 + len(every), "user": {"login": BOT}, "body": body}
-        self.comments.setdefault(number, []).append(new)
+        made = {"id": 1000 + len(every), "user": {"login": BOT}, "body": body}
+        self.comments.setdefault(number, []).append(made)
         self.written.append(f"POST {number}")
         return True
 
@@ -160,6 +161,9 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
             known = self.headers["Authorization"] == f"Bearer {TOKEN}" and path.startswith(prefix)
             return path.removeprefix(prefix) if known else None
 
+        def do_PATCH(self) -> None:
+            self.do_POST()
+
         def _fails(self) -> bool:
             if api.faults:
                 status, headers, body = api.faults.pop(0)
@@ -180,27 +184,14 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
             else:
                 self._answer(200, found if isinstance(found, bytes) else json.dumps(found).encode())
 
-        def do_PATCH(self) -> None:
-            self._comment((self._path() or "").split("/"), json.loads(self._body()))
-
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers["Content-Length"]))
-
-        def _comment(self, parts: list[str], said: dict[str, str]) -> None:
-            if not self._fails():
-                self._answer(201 if api.comment(parts, said["body"]) else 404, b"{}")
-
         def do_POST(self) -> None:
             path = self._path() or ""
-            body = json.loads(self._body())
-            parts = path.split("/")
-            if parts[0] == "issues":
-                self._comment(parts, body)
-                return
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self._fails():
                 return
+            parts = path.split("/")
             if parts[:2] != ["actions", "workflows"] or parts[3:] != ["dispatches"] or body["ref"] != "main":
-                self._answer(404)
+                self._answer(201 if api.comment(self.command, parts, body.get("body", "")) else 404, b"{}")
                 return
             api.dispatched.append((parts[2], body["inputs"]))
             self._answer(204)
