@@ -153,9 +153,9 @@ class GitHub:
     def pull(self, number: int) -> Pull:
         return self._get(f"pulls/{number}", {}, Pull)
 
-    def get(self, path: str, params: Mapping[str, str], kind: type[Listed]) -> Listed:
-        """One answer as a record, or as a list of them; what is asked of it is for the caller to say."""
-        return decoded(self._send("GET", path, params).content, kind)
+    def get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
+        """One answer, of which `kind` says what is needed."""
+        return self._get(path, params, kind)
 
     def write(self, method: str, path: str, body: Mapping[str, str]) -> None:
         """Make or change something, once."""
@@ -166,7 +166,7 @@ class GitHub:
         found: list[ChangedFile] = []
         for page in range(1, MAX_PAGES + 1):
             got = self._send("GET", f"pulls/{pull.number}/files", _page(page)).content
-            files = decoded(got, list[ChangedFile])
+            files = _decoded(got, list[ChangedFile])
             found += files
             if not files or len(found) >= pull.changed_files:
                 break
@@ -181,7 +181,7 @@ class GitHub:
         return data
 
     def _get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
-        return decoded(self._send("GET", path, params).content, kind)
+        return _decoded(self._send("GET", path, params).content, kind)
 
     def _send(
         self,
@@ -259,7 +259,7 @@ def _complete(what: str, found: list[Listed], total: int) -> list[Listed]:
     return found
 
 
-def decoded(data: bytes, kind: type[Listed]) -> Listed:
+def _decoded(data: bytes, kind: type[Listed]) -> Listed:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:

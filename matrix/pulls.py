@@ -123,7 +123,7 @@ def _listed(github: GitHub, path: str, asked: Mapping[str, str], kind: type[List
     """Every entry of a list that does not say how long it is: its last page is not full."""
     found: list[Listed] = []
     for page in range(1, MAX_PAGES + 1):
-        got = github.get(path, {**asked, **_page(page)}, list[kind])  # type: ignore[valid-type]
+        got = github.get(path, {**asked, **_page(page)}, list[kind])  # type: ignore[type-var, valid-type]
         found += got
         if len(got) < PER_PAGE:
             return found
