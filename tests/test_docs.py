@@ -105,6 +105,7 @@ def test_the_walk_throughs_are_short_and_tell_the_truth_too(tmp_path: Path) -> N
     assert len(text.splitlines()) <= 150
     test_every_command_the_docs_name_exists(text)
     test_every_make_target_the_docs_name_exists(text)
+    test_every_relative_link_leads_to_a_file(text)
     (host,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     shutil.copytree(DATA, tmp_path / "data")
     (tmp_path / "data" / "hosts" / "mine.yaml").write_text(host)
