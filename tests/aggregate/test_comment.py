@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from aggregate.comment import MARKER, News, PointLine, Swept, marker, text
 from matrix.limits import COMMENT_CHARS
@@ -130,3 +133,36 @@ def test_the_longest_there_can_be_fits_githubs_limit() -> None:
 def test_a_marker_is_one_line_and_differs_with_what_it_was_made_of(left: str, right: str) -> None:
     assert (marker(left) == marker(right)) == (left == right)
     assert "\n" not in marker(left)
+
+
+HOSTILE = st.text(alphabet="`|\\<>[]()!#~*_-:/ a", max_size=40).map(lambda text: f"{text}@evil{text}")
+
+
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+def test_nothing_a_stranger_writes_is_read_as_markdown_anywhere_in_it(a: str, b: str, c: str, d: str) -> None:
+    changed = msgspec.structs.replace(CHANGE, sign="~", whys=(a, b), blocked=c)
+    checks = (
+        PullCheck(recipes=(CHANGE, changed), recipe_count=2, totals=TOTALS, stale=d),
+        PullCheck(problems=(a, b, c), problem_count=3),
+        None,
+    )
+    point = dataclasses.replace(POINT, point_id=a, outcome=b, reasons=c)
+    sweeps = tuple(
+        Swept(run=501, host="h200-a", sha=SHA, finished=True, points=points, problem=problem)
+        for points, problem in (((point, POINT), ""), ((), d))
+    )
+    for check in checks:
+        for beyond in (None, b):
+            said = text(marker(a), news(check=check, refused=a, beyond=beyond, conclusion=d, sweeps=sweeps))
+            found = [inner for one in MARKDOWN.parse(said) for inner in (one, *(one.children or ()))]
+            loose = [one for one in found if "evil" in f"{one.content} {one.attrs}" and not one.children]
+            assert {one.type for one in loose} <= {"code_inline", "fence"}
+            assert {one.attrs["href"] for one in found if one.type == "link_open"} <= LINKS
+            assert sum(one.type == "html_block" for one in found) == 1  # the marker
+
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+LINKS = {
+    f"https://github.com/example/fleet/actions/{page}"
+    for page in ("runs/501", "runs/601", "workflows/approve-sweep.yml")
+}
