@@ -274,7 +274,8 @@ class Host(Fact, frozen=True, kw_only=True):
     `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together. `runners` names the
     machines: hosts that name the same one share it. `slots`: each is a place in another scheduler's queue (a runner
     on a Slurm login node), takes a job of any size, and says nothing about how many nodes are behind. `window_h` is
-    how long a night it is ours, null for as long as the plan says.
+    how long a night it is ours, null for as long as the plan says. `by_hand`: it takes what somebody starts on it by
+    name, and is no part of any night.
     """
 
     label: Id
@@ -285,6 +286,7 @@ class Host(Fact, frozen=True, kw_only=True):
     linked: bool = False
     slots: bool = False
     window_h: Annotated[float, msgspec.Meta(gt=0, le=24)] | None = None
+    by_hand: bool = False
     memory_bytes: Positive | None = None
     backend: Id | None = "process"
     cores_for_server: Positive | None = None

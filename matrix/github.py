@@ -113,6 +113,14 @@ class GitHub:
     def pull(self, number: int) -> Pull:
         return self._get(f"pulls/{number}", {}, Pull)
 
+    def get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
+        """One answer, of which `kind` says what is needed."""
+        return self._get(path, params, kind)
+
+    def write(self, method: str, path: str, body: Mapping[str, str]) -> None:
+        """Make or change something, once."""
+        self._send(method, path, content=msgspec.json.encode(body))
+
     def changed_files(self, pull: Pull) -> list[ChangedFile]:
         """Every file a pull request changes."""
         found: list[ChangedFile] = []

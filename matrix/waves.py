@@ -42,7 +42,9 @@ def without_unpinned(plan: Plan) -> Plan:
 
 
 def _blocked_unless_pinned(job: Job) -> Job:
-    return msgspec.structs.replace(job, blocked=job.blocked or why_unpinned(job.server))
+    why = why_unpinned(job.server)
+    remedy = "`inferfleet pin` fixes it, run one with `unpinned` measures it all the same"
+    return msgspec.structs.replace(job, blocked=job.blocked or (f"{why}; {remedy}" if why else None))
 
 
 def listed_as(job_id: str, listed: Container[str]) -> str | None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 REPOSITORY = "example/fleet"
 TOKEN = "the-jobs-token"
+BOT = "github-actions[bot]"
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Api:
     dispatched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     pulls: dict[int, dict[str, object]] = field(default_factory=dict)
     changed: dict[int, list[dict[str, object]]] = field(default_factory=dict)
+    comments: dict[int, list[dict[str, object]]] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)  # POST and PATCH of comments, in order
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
@@ -98,6 +101,8 @@ class Api:
         match path.split("/"):
             case ["actions", "runs"]:
                 found = self._page("workflow_runs", self.runs, query)
+            case ["actions", "workflows", name, "runs"]:
+                found = self._page("workflow_runs", self._runs_of(name, query), query)
             case ["actions", "runs", run_id]:
                 found = next((run for run in self.runs if run["id"] == int(run_id)), None)
             case ["actions", "runs", run_id, "artifacts"]:
@@ -110,13 +115,54 @@ class Api:
                 found = {"status": "identical" if earlier == later else self.compared[earlier, later]}
             case ["actions", "artifacts", number, "zip"]:
                 found = self._zip(int(number)).read_bytes()
-            case ["pulls", number]:
-                found = self.pulls.get(int(number))
-            case ["pulls", number, "files"]:
-                found = self._page("", self.changed[int(number)], query)[""]
+            case ["pulls" | "issues", *_]:
+                found = self._of_pulls(path.split("/"), query)
             case ["contents", *parts]:
                 found = self.contents.get(("/".join(parts), query["ref"]))
         return found
+
+    def _runs_of(self, workflow: str, query: dict[str, str]) -> list[dict[str, object]]:
+        asked: dict[str, object] = {key: query[key] for key in ("head_sha", "event") if key in query}
+        asked |= {"head_branch": query["branch"]} if "branch" in query else {}
+        path = f".github/workflows/{workflow}"
+        return [run for run in self.runs if run["path"] == path and asked.items() <= run.items()]
+
+    def _of_pulls(self, parts: list[str], query: dict[str, str]) -> object:
+        match parts:
+            case ["pulls"]:
+                opened = [pull for pull in self.pulls.values() if pull["state"] == query["state"]]
+                return self._page("", opened, query)[""]
+            case ["pulls", number]:
+                return self.pulls.get(int(number))
+            case ["pulls", number, "files"]:
+                return self._page("", self.changed[int(number)], query)[""]
+            case ["issues", number, "comments"]:
+                return self._page("", self.comments.get(int(number), []), query)[""]
+        return None
+
+    def comment(self, method: str, parts: list[str], body: str) -> bool:
+        """Keep a comment, as the workflow's token would write it; False is 404."""
+        every = [one for found in self.comments.values() for one in found]
+        if method == "PATCH" and parts[:2] == ["issues", "comments"]:
+            changed = [one for one in every if one["id"] == int(parts[2])]
+            for one in changed:
+                one["body"] = body
+                self.written.append(f"PATCH {one['id']}")
+            return bool(changed)
+        new = method == "POST" and parts[0] == "issues" and parts[2:] == ["comments"]
+        number = int(parts[1]) if new else 0
+        if number not in self.pulls:
+            return False
+        made = {"id": 1000 + len(every), "user": {"login": BOT}, "body": body}
+        self.comments.setdefault(number, []).append(made)
+        self.written.append(f"POST {number}")
+        return True
+
+    def add_pull(self, number: int, sha: str, fork: str = "somebody/fleet", **other: object) -> None:
+        """An open pull request of one commit, from the branch `mine` of a fork."""
+        head = {"ref": "mine", "sha": sha, "repo": {"full_name": fork}}
+        pull = {"number": number, "state": "open", "head": head, "updated_at": datetime.now(UTC).isoformat()}
+        self.pulls[number] = {**pull, "changed_files": len(self.changed.get(number, [])), **other}
 
     def _page(self, key: str, items: list[dict[str, object]], query: dict[str, str]) -> dict[str, object]:
         size, page = int(query["per_page"]), int(query["page"])
@@ -172,6 +218,9 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
             known = self.headers["Authorization"] == f"Bearer {TOKEN}" and path.startswith(prefix)
             return path.removeprefix(prefix) if known else None
 
+        def do_PATCH(self) -> None:
+            self.do_POST()
+
         def _fails(self) -> bool:
             if api.faults:
                 status, headers, body = api.faults.pop(0)
@@ -213,7 +262,7 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
                 return
             body = json.loads(data)
             if parts[:2] != ["actions", "workflows"] or parts[3:] != ["dispatches"] or body["ref"] != "main":
-                self._answer(404)
+                self._answer(201 if api.comment(self.command, parts, body.get("body", "")) else 404, b"{}")
                 return
             api.dispatched.append((parts[2], body["inputs"]))
             self._answer(204)

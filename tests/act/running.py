@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from matrix.pins import pins
 from matrix.render import CHECKOUT, DOWNLOAD, HOSTED, UPLOAD
 from tests.act.api import REPOSITORY, TOKEN, Api
 
@@ -158,11 +159,11 @@ def start_act(
     repository: Repository, api: Api, event: str, workflow: str, run_id: int, inputs: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """Start one workflow file; nothing of it is changed."""
-    pins = {CHECKOUT: "checkout", UPLOAD: "upload", DOWNLOAD: "download"}
+    stand_ins = {pins()[CHECKOUT]: "checkout", pins()[UPLOAD]: "upload", pins()[DOWNLOAD]: "download"}
     env = {**repository.env(), "GITHUB_RUN_ID": str(run_id), "GITHUB_API_URL": api.url}
     options = [
         *(part for label in (HOSTED, "self-hosted") for part in ("-P", f"{label}=-self-hosted")),
-        *(f"--local-repository={pin.partition(' ')[0]}={STAND_INS / name}" for pin, name in pins.items()),
+        *(f"--local-repository={pin.partition(' ')[0]}={STAND_INS / name}" for pin, name in stand_ins.items()),
         *(f"--env={name}={value}" for name, value in env.items()),
         *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
         *("--artifact-server-path", str(repository.artifacts), "--artifact-server-addr", "127.0.0.1"),
