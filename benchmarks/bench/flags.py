@@ -13,7 +13,7 @@ from benchmarks.reference.sets import read_set
 from matrix.errors import FleetError, listed
 from matrix.facts import Fact, RandomWorkload, ReferenceWorkload
 from matrix.point import Concurrency, Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

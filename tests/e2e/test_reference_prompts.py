@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench.options import BenchReport
 from benchmarks.records import RequestRecord
 from matrix.plan import Job
 from matrix.result import PointResult
@@ -115,14 +115,12 @@ def test_bench_measures_with_a_set_as_ids_as_text_and_with_a_shared_prefix(tmp_p
     with embedded(tmp_path) as engine:
         path, _, _ = build(tmp_path, engine.url)
         for flags in ((), ("--text",), ("--text", "--shared-prefix-share", "0.3", "--prefix-groups", "3")):
-            load = ("--concurrency", "4", "--requests", "60", "--osl", "4", "--no-keep-alive", "--json", "r.json")
+            load = ("--concurrency", "4", "--requests", "60", "--osl", "4", "--no-keep-alive", "--vllm-json", "r.json")
             said = inferfleet(tmp_path, "bench", engine.url, "--reference", path, "--isl", str(ISL), *load, *flags)
             assert said.returncode in (0, 4), said.stderr
-            report = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=BenchReport)
-            assert set(report.reasons) <= ON_A_BUSY_MACHINE, report.detail
-            assert report.metrics is not None
-            assert report.metrics.requests_ok >= 60
-            assert report.metrics.input_tokens == ISL * report.metrics.requests_ok
+            report = json.loads((tmp_path / "r.json").read_text())
+            assert (report["completed"], report["failed"]) == (60, 0), said.stdout
+            assert report["total_input_tokens"] == 60 * ISL
         wrong = inferfleet(tmp_path, "bench", engine.url, "--reference", path, "--isl", "100")
     assert wrong.returncode == 1
     assert "has passages of 64, 256 tokens: choose with --isl" in wrong.stderr
