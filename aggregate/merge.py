@@ -116,6 +116,7 @@ def _fault(
         ("seed", Quarantine.PLAN_MISMATCH, str(seen.seed), str(plan.seed)),
         ("recipe_digest", Quarantine.PLAN_MISMATCH, seen.recipe_digest, job.recipe_digest),
         ("server_args_digest", Quarantine.PLAN_MISMATCH, seen.server_args_digest, job.server.args_digest),
+        ("image", Quarantine.PLAN_MISMATCH, seen.image, job.server.image),
     ):
         if found != wanted:
             return reason, f"{name} is {found}, expected {wanted}"

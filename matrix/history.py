@@ -19,7 +19,7 @@ NightDate = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")]
 
 
 class PointHistory(Fact, frozen=True, kw_only=True):
-    """One point key. The digests are those of its newest verdict.
+    """One point key. The digests and the image are those of its newest verdict.
 
     `seen` is the newest night that said something about the recipe (`ok`, `invalid`, `recipe_failed`); a host that
     failed or a window that closed says nothing. `failures` counts such nights since the last `ok`. `certified` is the
@@ -30,6 +30,7 @@ class PointHistory(Fact, frozen=True, kw_only=True):
 
     recipe_digest: str
     args_digest: str
+    image: str | None = None
     seen: NightDate
     ok: NightDate | None = None
     failures: Annotated[int, msgspec.Meta(ge=0)] = 0

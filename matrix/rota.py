@@ -61,7 +61,7 @@ DEFAULT_POLICY = Policy()
 class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
-    `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
+    `served` is what it is measured with (`matrix.identity`); `curve` the frontier it belongs to; `load`
     its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
     """
 
@@ -78,7 +78,7 @@ class Candidate:
     measured_minutes: float
     certified_minutes: float | None
     every_nights: int
-    series: str
+    served: str
     load: float
 
 
@@ -88,7 +88,7 @@ class Seen:
     place it on its frontier.
     """
 
-    series: str
+    served: str
     seen: int | None = None
     ok: int | None = None
     failures: int = 0
@@ -127,7 +127,7 @@ def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int
     for one in candidates:
         past, is_sentinel = memory.get(one.key), one.key in watching and one.every_nights < policy.stale_nights
         age = age_of(past, night)
-        if past is None or past.series != one.series:
+        if past is None or past.served != one.served:
             tier = Tier.SENTINEL if is_sentinel else Tier.CHANGED
             wanted[one.id] = Want(candidate=one, tier=tier, why="new" if past is None else "changed")
         elif past.failures:
@@ -170,7 +170,7 @@ def _claim(want: Want, memory: Mapping[str, Seen], night: int) -> tuple[int, flo
     Equal ages by job, in an order that is nobody's alphabet and does not change with the fleet.
     """
     past = memory.get(want.candidate.key)
-    age = age_of(past, night) if past is not None and past.series == want.candidate.series else None
+    age = age_of(past, night) if past is not None and past.served == want.candidate.served else None
     older_first = -math.inf if age is None else -age
     return want.tier, older_first, hashed(want.candidate.job), want.candidate.id
 
@@ -272,7 +272,7 @@ def _certified(wanted: Mapping[str, Want], memory: Mapping[str, Seen], night: in
         if want.tier is not Tier.SENTINEL or one.certified_minutes is None:
             continue
         turn = (night + int(hashed(one.key), 16)) % every
-        last = None if past is None or past.series != one.series else past.certified
+        last = None if past is None or past.served != one.served else past.certified
         if turn < CERTIFIED_GRACE_NIGHTS and (last is None or night - last > CERTIFIED_GRACE_NIGHTS):
             due.add(name)
     return due

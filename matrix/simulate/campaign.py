@@ -173,8 +173,8 @@ def _remember(memory: dict[str, Seen], one: Candidate, outcome: Outcome, night: 
     if outcome not in _VERDICTS:
         return
     past = memory.get(one.key)
-    if past is None or past.series != one.series:
-        past = Seen(series=one.series)
+    if past is None or past.served != one.served:
+        past = Seen(served=one.served)
     is_ok = outcome is Outcome.OK
     memory[one.key] = replace(
         past,

@@ -14,12 +14,13 @@ from matrix.expand import expand, point_of
 from matrix.facts import RandomWorkload
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.history import History, PointHistory
+from matrix.identity import args_digest, recipe_digest
 from matrix.jobs import Night
 from matrix.nightplan import Asked, build_night
 from matrix.plan import Plan, planned_points
 from matrix.planner import build_plan
 from matrix.point import point_id, point_key
-from matrix.rota import Policy
+from matrix.rota import CERTIFIED_REQUESTS, Policy
 from matrix.select import parse_selector
 from matrix.sentinels import sentinels
 from tests.fleets import RECIPE, write_fleet
@@ -48,9 +49,10 @@ def history(fleet: Fleet, ages: dict[str, int], **changes: object) -> History:
     for member in matrix_of(fleet).members.values():
         age = ages.get(member.point.recipe)
         if age is not None:
-            recipe, args = member.candidate.series.split("/")
+            recipe, args = recipe_digest(fleet, member.point.recipe), args_digest(member.group)
             night = _iso(today - age)
-            past = {"recipe_digest": recipe, "args_digest": args, "seen": night, "ok": night, **changes}
+            image = fleet.recipes[member.point.recipe].image
+            past = {"recipe_digest": recipe, "args_digest": args, "image": image, "seen": night, "ok": night, **changes}
             points[member.candidate.key] = PointHistory(**past)  # type: ignore[arg-type]
     return History(points=points)
 
@@ -179,6 +181,16 @@ def test_a_changed_recipe_comes_before_what_is_old(fleet: Fleet) -> None:
     plan = build_night(fleet, NIGHT, Asked(history=History(points=points), policy=policy))
     assert {point.key for job in plan.jobs for point in job.points} >= sentinels(changed, {})
     assert any(left.why.startswith("sentinel, but") for left in plan.left_out)
+
+
+def test_a_new_image_is_measured_at_once_whatever_was_measured_last_night(tmp_path: Path) -> None:
+    before = load_fleet(write_fleet(tmp_path / "a"))
+    bumped = load_fleet(write_fleet(tmp_path / "b", recipe=RECIPE.replace("  layouts:", "  image: x:1\n  layouts:")))
+    past = history(before, {"tiny-cpu": 1})
+    plan = build_night(bumped, NIGHT, replace(ALL, history=past))
+    whys = {point.why.removesuffix(f", {CERTIFIED_REQUESTS} requests") for job in plan.jobs for point in job.points}
+    assert whys <= {"changed", "alone, for comparison"}
+    assert "changed" in whys
 
 
 def test_what_must_not_be_launched_is_left_out_or_counted_in_when_asked(tmp_path: Path) -> None:
