@@ -128,6 +128,7 @@ def _candidate(
         every_nights=point.workload.run_length.every_nights,
         served=made_with,
         load=size_of(point.load) / device_count(point.layout),
+        repeatable=point.workload.run_length.repeat_first,
     )
 
 

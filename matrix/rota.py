@@ -24,6 +24,7 @@ CERTIFIED_REQUESTS = 662
 CERTIFIED_MAX_MINUTES = 60.0
 """A point that needs longer for that many requests is not certified: it would hold its server for hours."""
 CERTIFIED_GRACE_NIGHTS = 7
+REPEAT_FROM_POINTS = 2
 
 
 class Tier(IntEnum):
@@ -41,7 +42,8 @@ class Policy:
     """`window_minutes` is the length of the night; what is planned leaves `retry_share` of it, and of the GPU-hours, to
     second tries. Sentinels may claim `sentinel_share` of each label before the others, and what those leave: on a label
     that is too short for its sentinels, nothing else would ever be measured. `by_age` off is a fleet without a memory,
-    for comparison: all points every night, in the order of the files.
+    for comparison: all points every night, in the order of the files. A job of `repeat_from` points and more measures
+    its first one again as its last; null: none does.
     """
 
     window_minutes: float = 720.0
@@ -52,6 +54,7 @@ class Policy:
     sentinel_share: float = 0.7
     certified_nights: int | None = 28
     by_age: bool = True
+    repeat_from: int | None = REPEAT_FROM_POINTS
 
 
 DEFAULT_POLICY = Policy()
@@ -62,7 +65,8 @@ class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
     `served` is what it is measured with (`matrix.identity`); `curve` the frontier it belongs to; `load`
-    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
+    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified. `repeatable`:
+    where it is the first of several on a server, it is also measured as the last.
     """
 
     id: str
@@ -80,6 +84,7 @@ class Candidate:
     every_nights: int
     served: str
     load: float
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TODAY = 740_000
-POLICY = Policy(window_minutes=600.0)
+POLICY = Policy(window_minutes=600.0, repeat_from=None)
 
 _ONE = Candidate(
     id="p0",
