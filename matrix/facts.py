@@ -265,6 +265,11 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
 Workload = RandomWorkload | TraceWorkload
 
 
+def expects_cache_hits(workload: Workload) -> bool:
+    """Whether prompts share tokens on purpose, so that hits of a prefix cache are what is measured, not a mistake."""
+    return not isinstance(workload, RandomWorkload)
+
+
 class Host(Fact, frozen=True, kw_only=True):
     """A machine (or a pool of equal machines) that takes jobs by runner label.
 
