@@ -87,6 +87,9 @@ def account(coverage: Coverage) -> str:
         f"{coverage.planned} planned = {published} published + {quarantined} quarantined + {missing} missing",
         f"published: {outcomes}",
     ]
+    if coverage.repeats:
+        repeats = ", ".join(f"{count} {outcome}" for outcome, count in coverage.repeats.items())
+        lines.append(f"first points measured once more: {repeats}")
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
     lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]

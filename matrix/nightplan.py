@@ -138,10 +138,10 @@ def _job(fleet: Fleet, matrix: Matrix, packed: Packed, night: Night, policy: Pol
     found, host = members[0].group, fleet.hosts[members[0].place.host]
     ordered = in_order(planned, first, found.job_id, night.seed)
     minutes = packed.minutes - repeat_reserve(packed.wants, policy)
-    if begun := repeated_first(ordered, policy.repeat_from):
-        usual = matrix.members[begun.id]
-        ordered = with_repeat(ordered, repeat_of(usual.point, usual.candidate.minutes))
-        minutes += usual.candidate.minutes
+    begun = repeated_first(ordered, policy.repeat_from)
+    if begun is not None and begun.id not in certified:  # windows of other lengths would differ without any cause
+        ordered = with_repeat(ordered, repeat_of(begun.point, begun.expected_minutes))
+        minutes += begun.expected_minutes
     job = job_of(fleet, host, found, ordered, minutes, members[0].blocked)
     return msgspec.structs.replace(job, gpus=packed.gpus, begins_minutes=packed.begins)
 

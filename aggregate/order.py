@@ -1,0 +1,86 @@
+"""Order effects: the first point of a server against its repeat as the last. Pure: rows in, rows out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from matrix.words import Outcome, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aggregate.rows import Row
+
+MAX_DIFFERENCE = 0.05
+"""Relative. On GPUs, 95 of 100 points came back within 4.3 % (throughput) and 3.6 % (interactivity) on the next night:
+432 pairs of neighbouring nights that InferenceX published in December 2025. On one server it should be less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number of one run with its 95 % interval, from within that run: it does not know what changes between runs."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def with_order_effects(rows: Iterable[Row]) -> list[Row]:
+    """The same rows; a point and its repeat that disagree are both `invalid/order_effect`.
+
+    Compared are two `ok` rows of one attempt on one host, for other servers differ for other causes.
+    """
+    found = list(rows)
+    by_id = {row.point_id: row for row in found}
+    said: dict[str, str] = {}
+    for again in found:
+        first = by_id.get(again.twin_of or "") if again.repeat else None
+        if first is not None and _comparable(first, again) and (detail := order_effect(first, again)):
+            said |= {first.point_id: detail, again.point_id: detail}
+    return [_doubted(row, said[row.point_id]) if row.point_id in said else row for row in found]
+
+
+def order_effect(first: Row, again: Row) -> str | None:
+    """How a repeat disagrees: by more than 5 % while its interval and the first's have no point in common. Else null.
+
+    Judged is what has an interval: total tokens per second in the steady state, and the median time per output token.
+    """
+    said = []
+    for one, other in zip(_estimates(first), _estimates(again), strict=True):
+        if one is not None and other is not None and _disagree(one, other):
+            said.append(f"{one.name} {one.value:.4g} first, {other.value:.4g} {other.value / one.value - 1:+.1%} last")
+    return "; ".join(said) or None
+
+
+def _comparable(first: Row, again: Row) -> bool:
+    same_server = (first.attempt, first.host, first.job_id) == (again.attempt, again.host, again.job_id)
+    return same_server and first.outcome == "ok" == again.outcome
+
+
+def _estimates(row: Row) -> tuple[Estimate | None, Estimate | None]:
+    bounds = row.steady_total_tok_per_s_interval_low, row.steady_total_tok_per_s_interval_high
+    return (
+        _estimate("tok/s", row.steady_total_tok_per_s, *bounds),
+        _estimate("TPOT s", row.tpot_s_p50, row.tpot_s_p50_interval_low, row.tpot_s_p50_interval_high),
+    )
+
+
+def _estimate(name: str, value: float | None, low: float | None, high: float | None) -> Estimate | None:
+    if not value or low is None or high is None:
+        return None
+    return Estimate(name=name, value=value, low=low, high=high)
+
+
+def _disagree(one: Estimate, other: Estimate) -> bool:
+    apart = one.high < other.low or other.high < one.low
+    return apart and abs(other.value / one.value - 1) > MAX_DIFFERENCE
+
+
+def _doubted(row: Row, detail: str) -> Row:
+    return msgspec.structs.replace(
+        row, outcome=Outcome.INVALID.value, reasons=Reason.ORDER_EFFECT.value, detail=f"{row.detail} {detail}".strip()
+    )
