@@ -51,12 +51,12 @@ def clock(minutes: float) -> str:
 def _headline(plan: Plan) -> str:
     points = [point.point for job in plan.jobs for point in job.points]
     repeats = sum(point.repeat for point in points)
-    again = f" and {repeats} repeats" if repeats else ""
+    what = f"{len(points) - repeats} points" + (f" and {repeats} repeats" if repeats else "")
     hours = sum(gpu_minutes(job) for job in plan.jobs) / 60
     ends = max(((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs), default=0.0)
     window = clock(plan.window_minutes or 0.0)
     return (
-        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {len(points) - repeats} points{again}, {hours:,.0f} GPU-hours\n"
+        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {what}, {hours:,.0f} GPU-hours\n"
         f"expected to end {clock(ends)} into a window of {window}; {plan.retry_points} points may be tried twice"
     )
 

@@ -165,7 +165,8 @@ def test_a_workload_whose_windows_are_too_short_for_it_repeats_nothing(tmp_path:
     off, on = WORKLOADS, WORKLOADS.replace("repeat_first: false", "repeat_first: true")
     for workloads, repeats in ((off, 0), (on, 2)):
         fleet = load_fleet(write_fleet(tmp_path / str(repeats), workloads=workloads))
-        for plan in (build_night(fleet, NIGHT, Asked()), build_plan(fleet, "this-machine", NIGHT)):
+        asked = Asked(policy=Policy(certified_nights=None))
+        for plan in (build_night(fleet, NIGHT, asked), build_plan(fleet, "this-machine", NIGHT)):
             assert sum(point.point.repeat for job in plan.jobs for point in job.points) == repeats
         assert all(job.points[-1].point.repeat == bool(repeats) for job in plan.jobs)
 
