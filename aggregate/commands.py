@@ -14,8 +14,9 @@ from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
 from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
 from aggregate.second_wave import again
+from aggregate.sharing import sharing
 from aggregate.site.build import build
-from aggregate.terminal import frontier_text
+from aggregate.terminal import frontier_text, sharing_text
 from matrix.errors import FleetError, harmless
 from matrix.history import write_history
 from matrix.limits import RETRY_JOBS
@@ -65,6 +66,11 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
 def show_frontiers(home: Path) -> str:
     """Every frontier of the dataset, as tables."""
     return frontier_text(frontiers(read_table(home)))
+
+
+def show_sharing(home: Path) -> str:
+    """What sharing a server changes, recipe by recipe; those to be split by name."""
+    return sharing_text(sharing(read_table(home)))
 
 
 def build_site(home: Path, selector: Selector = EVERYTHING, out: Path | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from aggregate.series import K_NIGHTS, shared
+from aggregate.sharing import sharing, to_split
 from matrix.history import History, PointHistory
 from matrix.rota import CERTIFIED_REQUESTS
 
@@ -30,6 +31,7 @@ def history_of(table: pa.Table) -> History:
     frame = frame.sort_values(["night", "started_at", "run_id"], kind="stable", na_position="first")
     verdicts = frame[frame["outcome"].isin(VERDICTS)]
     return History(
+        to_split=to_split(sharing(table)),
         until=None if frame.empty else str(frame["night"].iloc[-1]),
         points={str(key): _point(rows) for key, rows in verdicts.groupby("point_key", sort=True)},
         starts=_starts(frame),

@@ -42,12 +42,16 @@ class PointHistory(Fact, frozen=True, kw_only=True):
 
 
 class History(Fact, frozen=True, kw_only=True):
-    """`points` by point key; `starts` by job id: minutes until its server was ready, a median of its last nights."""
+    """`points` by point key; `starts` by job id: minutes until its server was ready, a median of its last nights.
+
+    `to_split` has the recipes whose points come out otherwise when they share a server, with how much.
+    """
 
     schema_version: int = HISTORY_SCHEMA
     until: NightDate | None = None
     points: dict[str, PointHistory] = {}
     starts: dict[str, Seconds] = {}
+    to_split: dict[str, str] = {}
 
 
 NO_HISTORY = History()
