@@ -17,7 +17,7 @@ from matrix.facts import RandomWorkload
 from matrix.group import ServerGroup, group
 from matrix.history import NO_HISTORY
 from matrix.identity import args_digest, recipe_digest, served
-from matrix.jobs import server_of
+from matrix.jobs import is_repeatable, server_of
 from matrix.places import NoPlace, Place, place
 from matrix.point import Point, point_id, point_key
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
@@ -128,7 +128,7 @@ def _candidate(
         every_nights=point.workload.run_length.every_nights,
         served=made_with,
         load=size_of(point.load) / device_count(point.layout),
-        repeatable=point.workload.run_length.repeat_first,
+        repeatable=is_repeatable(point),
     )
 
 

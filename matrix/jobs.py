@@ -99,7 +99,12 @@ def repeated_first(ordered: Sequence[PlannedPoint], repeat_from: int | None) -> 
     sharing = [planned for planned in ordered if not planned.point.alone]
     if repeat_from is None or len(sharing) < max(repeat_from, 2):
         return None
-    return sharing[0] if sharing[0].point.workload.run_length.repeat_first else None
+    return sharing[0] if is_repeatable(sharing[0].point) else None
+
+
+def is_repeatable(point: Point) -> bool:
+    """Whether a second measurement on the same server would say what order does, and nothing else."""
+    return point.workload.run_length.repeat_first
 
 
 def with_repeat(ordered: Sequence[PlannedPoint], again: PlannedPoint) -> list[PlannedPoint]:
