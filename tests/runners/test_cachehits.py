@@ -73,8 +73,8 @@ def test_any_page_can_be_read(page: str) -> None:
     ],
 )
 def test_a_hit_rate_is_of_what_came_between(before: tuple[int, int], after: tuple[int, int], rate: float) -> None:
-    named = [{"hits": float(hits), "queries": float(queries)} for hits, queries in (before, after)]
-    assert hit_rate(*named, "hits", OF) == (rate, "")
+    then, now = ({"hits": float(hits), "queries": float(queries)} for hits, queries in (before, after))
+    assert hit_rate(then, now, "hits", OF) == (rate, "")
 
 
 def test_counters_that_go_backwards_or_do_not_add_up_give_no_rate() -> None:
