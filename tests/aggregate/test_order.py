@@ -15,6 +15,7 @@ from aggregate.order import MAX_DIFFERENCE, order_effect, with_order_effects
 from aggregate.publish import publish
 from aggregate.second_wave import again as second_wave
 from aggregate.series import representatives
+from matrix.errors import FleetError
 from matrix.jobs import repeat_of
 from matrix.plan import Plan, planned_points
 from matrix.result import Interval, Metrics, Steady
@@ -143,6 +144,17 @@ def test_merge_judges_and_counts_a_repeat_as_no_point(tmp_path: Path) -> None:
     assert found.coverage.repeats == {"invalid": 1, "missing": 1}
     assert len(found.rows) == 6
     assert AGAIN not in found.coverage.published
+
+
+def test_rows_that_travelled_without_their_verdict_are_not_published(tmp_path: Path) -> None:
+    merged = merge(PLAN, merged_with(tmp_path, 100.0, 80.0))
+    unjudged = [
+        msgspec.structs.replace(one, outcome="ok", reasons="") if one.reasons == "order_effect" else one
+        for one in merged.rows
+    ]
+    with pytest.raises(FleetError, match=r"not ok, for tok/s 300 first, 240 -20\.0% last"):
+        publish(msgspec.structs.replace(merged, rows=tuple(unjudged)), PLAN, tmp_path / "home")
+    assert publish(merged, PLAN, tmp_path / "home").appended == 6
 
 
 def test_a_repeat_is_in_the_dataset_and_in_no_frontier_history_or_second_wave(tmp_path: Path) -> None:
