@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_BISECTIONS = 200
+_BISECTIONS = 64
 
 
 def within(t: float, degrees: int) -> float:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregate import dataset
@@ -115,6 +115,7 @@ def test_only_two_ok_rows_of_one_attempt_on_one_host_are_compared(changes: dict[
     assert with_order_effects(rows[1:]) == rows[1:]
 
 
+@settings(deadline=None)
 @given(one=st.floats(1, 1e4), other=st.floats(1, 1e4), width=st.floats(0, 0.5))
 def test_a_verdict_needs_a_difference_beyond_the_threshold(one: float, other: float, width: float) -> None:
     found = order_effect(*pair(metrics(one, width=width), metrics(other, width=width)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregate.student import one_sided, within
@@ -18,6 +18,7 @@ def test_the_quantiles_are_those_of_the_printed_tables(degrees: int, t95: float,
     assert one_sided(0.99, degrees) == pytest.approx(t99, abs=5e-5)
 
 
+@settings(deadline=None)
 @given(degrees=st.integers(1, 300), confidence=st.floats(0.5, 0.999))
 def test_a_quantile_is_where_the_distribution_reaches_it(degrees: int, confidence: float) -> None:
     t = one_sided(confidence, degrees)
