@@ -18,6 +18,8 @@ MAX_DIFFERENCE = 0.05
 """Relative. On GPUs, 95 of 100 points came back within 4.3 % (throughput) and 3.6 % (interactivity) on the next night:
 432 pairs of neighbouring nights that InferenceX published in December 2025. On one server it should be less."""
 
+UNJUDGED = "order effect not judged: too few requests for an interval"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -32,16 +34,21 @@ class Estimate:
 def with_order_effects(rows: Iterable[Row]) -> list[Row]:
     """The same rows; a point and its repeat that disagree are both `invalid/order_effect`.
 
-    Compared are two `ok` rows of one attempt on one host, for other servers differ for other causes.
+    Compared are two `ok` rows of one attempt on one host, for other servers differ for other causes. A repeat that could
+    not be judged says so in its detail. Judging again changes nothing.
     """
     found = list(rows)
     by_id = {row.point_id: row for row in found}
     said: dict[str, str] = {}
     for again in found:
         first = by_id.get(again.twin_of or "") if again.repeat else None
-        if first is not None and _comparable(first, again) and (detail := order_effect(first, again)):
+        if first is None or not _comparable(first, again):
+            continue
+        if detail := order_effect(first, again):
             said |= {first.point_id: detail, again.point_id: detail}
-    return [_doubted(row, said[row.point_id]) if row.point_id in said else row for row in found]
+        elif not _judged(first, again):
+            by_id[again.point_id] = _noted(again)
+    return [_doubted(row, said[row.point_id]) if row.point_id in said else by_id[row.point_id] for row in found]
 
 
 def order_effect(first: Row, again: Row) -> str | None:
@@ -49,11 +56,17 @@ def order_effect(first: Row, again: Row) -> str | None:
 
     Judged is what has an interval: total tokens per second in the steady state, and the median time per output token.
     """
-    said = []
-    for one, other in zip(_estimates(first), _estimates(again), strict=True):
-        if one is not None and other is not None and _disagree(one, other):
-            said.append(f"{one.name} {one.value:.4g} first, {other.value:.4g} {other.value / one.value - 1:+.1%} last")
+    said = [
+        f"{one.name} {one.value:.4g} first, {other.value:.4g} {other.value / one.value - 1:+.1%} last"
+        for one, other in _judged(first, again)
+        if _disagree(one, other)
+    ]
     return "; ".join(said) or None
+
+
+def _judged(first: Row, again: Row) -> list[tuple[Estimate, Estimate]]:
+    both = zip(_estimates(first), _estimates(again), strict=True)
+    return [(one, other) for one, other in both if one is not None and other is not None]
 
 
 def _comparable(first: Row, again: Row) -> bool:
@@ -78,6 +91,12 @@ def _estimate(name: str, value: float | None, low: float | None, high: float | N
 def _disagree(one: Estimate, other: Estimate) -> bool:
     apart = one.high < other.low or other.high < one.low
     return apart and abs(other.value / one.value - 1) > MAX_DIFFERENCE
+
+
+def _noted(row: Row) -> Row:
+    if UNJUDGED in row.detail:
+        return row
+    return msgspec.structs.replace(row, detail=f"{row.detail} {UNJUDGED}".strip())
 
 
 def _doubted(row: Row, detail: str) -> Row:

@@ -11,7 +11,7 @@ from aggregate import dataset
 from aggregate.columns import filled, missing_row
 from aggregate.history import history_of
 from aggregate.merge import merge
-from aggregate.order import MAX_DIFFERENCE, order_effect, with_order_effects
+from aggregate.order import MAX_DIFFERENCE, UNJUDGED, order_effect, with_order_effects
 from aggregate.publish import publish
 from aggregate.second_wave import again as second_wave
 from aggregate.series import representatives
@@ -104,6 +104,12 @@ def test_both_rows_carry_it_and_no_other() -> None:
     assert first.detail == again.detail == "tok/s 300 first, 240 -20.0% last"
     assert first.output_tok_per_s == 100.0
     assert untouched == other
+
+
+def test_a_repeat_without_intervals_says_that_it_was_not_judged() -> None:
+    rows = with_order_effects(pair(some_metrics(tok_per_s=100.0), some_metrics(tok_per_s=50.0)))
+    assert [(one.outcome, one.detail) for one in rows] == [("ok", ""), ("ok", UNJUDGED)]
+    assert with_order_effects(rows) == rows
 
 
 @pytest.mark.parametrize(
