@@ -34,8 +34,8 @@ class Estimate:
 def with_order_effects(rows: Iterable[Row]) -> list[Row]:
     """The same rows; a point and its repeat that disagree are both `invalid/order_effect`.
 
-    Compared are two `ok` rows of one attempt on one host, for other servers differ for other causes. A repeat that could
-    not be judged says so in its detail. Judging again changes nothing.
+    Compared are two `ok` rows of one server, for others differ for other causes. A repeat that could not be judged says
+    so in its detail. Judging again changes nothing.
     """
     found = list(rows)
     by_id = {row.point_id: row for row in found}
@@ -70,8 +70,9 @@ def _judged(first: Row, again: Row) -> list[tuple[Estimate, Estimate]]:
 
 
 def _comparable(first: Row, again: Row) -> bool:
-    same_server = (first.attempt, first.host, first.job_id) == (again.attempt, again.host, again.job_id)
-    return same_server and first.outcome == "ok" == again.outcome
+    """One start of one server: two starts that took equally long to the last bit are not seen in practice."""
+    one, other = ((row.attempt, row.host, row.job_id, row.server_start_s) for row in (first, again))
+    return one == other and first.outcome == "ok" == again.outcome
 
 
 def _estimates(row: Row) -> tuple[Estimate | None, Estimate | None]:

@@ -12,7 +12,7 @@ from benchmarks.bench.options import BenchOptions, Outputs
 from matrix.errors import FleetError
 from matrix.facts import Fact, RandomWorkload
 from matrix.point import Concurrency, Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -113,9 +113,16 @@ def test_a_repeat_without_intervals_says_that_it_was_not_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"attempt": 2}, {"host": "h2"}, {"outcome": "invalid", "reasons": "clock_jump"}, {"job_id": "another"}]
+    "changes",
+    [
+        {"attempt": 2},
+        {"host": "h2"},
+        {"outcome": "invalid", "reasons": "clock_jump"},
+        {"job_id": "another"},
+        {"server_start_s": 9.5},
+    ],
 )
-def test_only_two_ok_rows_of_one_attempt_on_one_host_are_compared(changes: dict[str, Any]) -> None:
+def test_only_two_ok_rows_of_one_server_are_compared(changes: dict[str, Any]) -> None:
     rows = [row(FIRST, metrics(100.0)), row(AGAIN, metrics(80.0), **changes)]
     assert with_order_effects(rows) == rows
     assert with_order_effects(rows[1:]) == rows[1:]
