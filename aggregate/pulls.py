@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aggregate.rows import Row
-    from matrix.github import Artifact, GitHub, Pull
+    from matrix.github import GitHub
+    from matrix.github_records import Artifact, Pull
     from matrix.pull_check import PullCheck
     from matrix.pulls import Comment, OpenPull, PullRun
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from matrix.errors import FleetError
-from matrix.github import MAX_PAGES, PER_PAGE, Run
+from matrix.github import MAX_PAGES, PER_PAGE
+from matrix.github_records import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

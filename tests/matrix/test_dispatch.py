@@ -29,7 +29,7 @@ def test_a_sweep_that_github_refuses_does_not_cost_the_others_their_night(tmp_pa
         inputs = {"plan_run": "7", "not_after": "2026-01-31T06:00:00Z"}
         assert api.dispatched == [("sweep-00.yml", inputs), ("sweep-01.yml", inputs)]
         refused = dispatch(GitHub(api=api.url, repository=REPOSITORY, token="other"), ["00"], 7, "x")
-        assert refused == ["sweep 00: POST actions/workflows/sweep-00.yml/dispatches: GitHub answered 404: "]
+        assert refused == ["sweep 00: POST actions/workflows/sweep-00.yml/dispatches: GitHub answered 404: {}"]
 
 
 def test_the_sweeps_of_a_night_are_known_by_their_file_their_branch_and_the_run_in_their_title(tmp_path: Path) -> None:
