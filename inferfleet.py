@@ -160,6 +160,15 @@ def verify_command(home: Path) -> None:
     click.echo(commands.verify(home))
 
 
+@cli.command("sharing")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def sharing_command(home: Path) -> None:
+    """Say what sharing a server changes: points measured shared and alone in one night, recipe by recipe."""
+    from aggregate import commands
+
+    click.echo(commands.show_sharing(home))
+
+
 @cli.command("site")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: HOME/site.")

@@ -9,7 +9,7 @@ import msgspec
 
 from aggregate.rows import Row, series_of
 from matrix.facts import ReferenceWorkload, SizedWorkload, TraceWorkload
-from matrix.point import Rate
+from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.words import Outcome, Reason
 
@@ -60,6 +60,8 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         power_cap_w=point.power_cap_w,
         isolation=point.isolation,
         alone=point.alone,
+        repeat=point.repeat,
+        twin_of=twin_of(point),
         git_sha=plan.git_sha,
         seed=plan.seed,
         outcome="missing",
@@ -175,4 +177,6 @@ def _measured(result: PointResult) -> dict[str, Cell]:
         "length_ratio": quality.length_ratio,
         "greedy_match": quality.greedy_match,
         "quality_reason": quality.reason,
+        "cache_hit_rate": result.cache_hit_rate,
+        "cache_reason": result.cache_reason,
     }

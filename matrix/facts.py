@@ -232,6 +232,8 @@ class RunLength(Fact, frozen=True, kw_only=True):
 
     It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
     `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
+    `repeat_first`: the first of several points on a server is measured once more as the last, so that what order does
+    is seen. Off where a window is so short, or a host so busy, that two runs would differ without any cause.
     """
 
     min_s: Seconds = 60.0
@@ -239,6 +241,7 @@ class RunLength(Fact, frozen=True, kw_only=True):
     min_requests: Positive = 32
     warmup_requests_per_stream: Positive = 1
     every_nights: Positive = 1
+    repeat_first: bool = True
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):

@@ -42,9 +42,12 @@ class Reason(StrEnum):
     DUPLICATE_OUTPUTS = "duplicate_outputs"
     CLOCK_JUMP = "clock_jump"
     CLIENT_SATURATED = "client_saturated"
+    CACHE_HITS = "cache_hits"
+    ORDER_EFFECT = "order_effect"
     # cancelled
     INTERRUPTED = "interrupted"
     WINDOW_CLOSED = "window_closed"
+    NOTHING_TO_REPEAT = "nothing_to_repeat"
 
 
 _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
@@ -74,8 +77,10 @@ _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
         Reason.DUPLICATE_OUTPUTS,
         Reason.CLOCK_JUMP,
         Reason.CLIENT_SATURATED,
+        Reason.CACHE_HITS,
+        Reason.ORDER_EFFECT,
     ),
-    Outcome.CANCELLED: (Reason.INTERRUPTED, Reason.WINDOW_CLOSED),
+    Outcome.CANCELLED: (Reason.INTERRUPTED, Reason.WINDOW_CLOSED, Reason.NOTHING_TO_REPEAT),
 }
 
 OUTCOME_OF: dict[Reason, Outcome] = {reason: outcome for outcome, reasons in _OUTCOMES.items() for reason in reasons}

@@ -39,6 +39,8 @@ class Measured:
     client: ClientBudget
     quality: Quality
     records: tuple[RequestRecord, ...]
+    cache_hit_rate: float | None = None
+    cache_reason: str = "not scraped"
 
 
 def measure(

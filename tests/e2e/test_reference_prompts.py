@@ -68,7 +68,7 @@ def build(folder: Path, url: str) -> tuple[Path, str, str]:
 def workloads(digest: str, tokenizer: str) -> str:
     common = (
         f'  kind: reference\n  set: "{digest}"\n  tokenizer: "{tokenizer}"\n  isl: {ISL}\n  osl: 8\n'
-        "  run_length: {min_s: 0.2, max_s: 20, min_requests: 48}\n"
+        "  run_length: {min_s: 0.2, max_s: 20, min_requests: 48, repeat_first: false}\n"
     )
     return f"natural:\n  name: text\n{common}shared:\n  name: half of it shared\n  shared_prefix_share: 0.5\n{common}"
 
@@ -96,6 +96,9 @@ def test_a_night_of_reference_prompts_is_exact_by_the_servers_own_count(tmp_path
         records = [msgspec.json.decode(line, type=RequestRecord) for line in lines]
         assert len(records) >= 48
         assert {(record.error, record.input_tokens, record.output_tokens) for record in records} == {(None, ISL, 8)}
+        assert result.cache_hit_rate is not None
+        share = 0.5 if planned.point.workload_id == "shared" else 0.0
+        assert 0.4 * share <= result.cache_hit_rate <= share
     assert night.call(*night.run_args(job.id, attempt=2)).returncode == 4  # without --prompts: the shipped ones
     lacking = results(night.artifacts / f"job-{job.id}-a2", job)
     assert {result.reasons for result in lacking} == {(Reason.PROMPTS_MISSING,)}

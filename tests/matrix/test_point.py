@@ -38,6 +38,7 @@ def test_an_id_is_readable() -> None:
     capped = msgspec.structs.replace(POINT, power_cap_w=400, isolation="strict")
     assert point_id(capped) == "r.tp8.1k1k.c64.cap400w.strict"
     assert point_id(msgspec.structs.replace(POINT, alone=True)) == "r.tp8.1k1k.c64.alone"
+    assert point_id(msgspec.structs.replace(POINT, repeat=True)) == "r.tp8.1k1k.c64.repeat"
 
 
 def test_a_key_is_pinned_so_that_no_refactoring_ever_changes_a_history() -> None:
@@ -94,8 +95,8 @@ def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
     text = ReferenceWorkload(
         name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2, shared_prefix_share=0.5, prefix_groups=2
     )
-    others = [(msgspec.structs.replace(FULL, workload=other), fields) for other, fields in ((trace, 51), (text, 53))]
-    for point, fields in ((FULL, 53), *others):
+    others = [(msgspec.structs.replace(FULL, workload=other), fields) for other, fields in ((trace, 52), (text, 54))]
+    for point, fields in ((FULL, 54), *others):
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}
         assert len(keys) == len(variants) == fields
