@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks.bootstrap import block_bootstrap, block_length, median
 from benchmarks.certainty import certified
 from benchmarks.goodput import goodput
-from benchmarks.inflight import mean_in_flight, most_in_flight
+from benchmarks.inflight import mean_of_spans, most_in_flight
 from benchmarks.latency import chunk_gaps_s, delay_of, e2e_of, is_short, tpot_of, ttft_of
+from benchmarks.session_metrics import live_sessions, session_metrics
 from benchmarks.steady import steady_state
 from matrix.point import Rate
 from matrix.result import Certified, ClientBudget, Interval, Metrics, Stats
@@ -38,22 +39,29 @@ def summarize(window: Window, devices: int, slo: Slo | None = None) -> Metrics |
     ok = [record for record in sent if record.error is None]
     ttft, tpot, e2e = ([value for record in ok for value in of(record)] for of in (ttft_of, tpot_of, e2e_of))
     streams = most_in_flight(sent)
-    open_loop = sent[0].scheduled_ns is not None
+    scheduled = any(record.scheduled_ns is not None for record in sent)
     return msgspec.structs.replace(
         metrics,
         requests_short=sum(map(is_short, ok)),
-        requests_late=sum(delay_of(record) > LATE_S for record in sent) if open_loop else None,
+        requests_late=sum(delay_of(record) > LATE_S for record in sent) if scheduled else None,
         ttft_s_certified=_certified(ttft),
         tpot_s_certified=_certified(tpot),
         e2e_s_certified=_certified(e2e),
         ttft_s_p50_interval=_interval(ttft, streams),
         tpot_s_p50_interval=_interval(tpot, streams),
         e2e_s_p50_interval=_interval(e2e, streams),
-        ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if open_loop else None,
-        e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if open_loop else None,
+        ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if scheduled else None,
+        e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if scheduled else None,
         steady=steady_state(window, devices),
         goodput=goodput(sent, slo, metrics.duration_s) if slo else None,
+        cached_tokens=_cached_tokens(ok),
+        sessions=session_metrics(window),
     )
+
+
+def _cached_tokens(ok: Sequence[RequestRecord]) -> int | None:
+    said = [record.cached_tokens for record in ok if record.cached_tokens is not None]
+    return sum(said) if said else None
 
 
 def _certified(values: Sequence[float]) -> Certified:
@@ -124,33 +132,37 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
         achieved_concurrency=achieved_concurrency(window, 1 if isinstance(load, Rate) else load.streams),
         clock_drift_share=health.wall_clock_drift_s / duration_s if duration_s else 0.0,
     )
-    return _with_schedule(budget, window, load) if isinstance(load, Rate) else budget
+    if window.health.schedule_lateness_ns or isinstance(load, Rate):
+        lateness = stats(late * _NS for late in window.health.schedule_lateness_ns)
+        late = {"schedule_lateness_s_p50": lateness.p50, "schedule_lateness_s_p99": lateness.p99}
+        budget = msgspec.structs.replace(budget, **late)
+    return _with_rate(budget, window, load) if isinstance(load, Rate) else budget
 
 
-def _with_schedule(budget: ClientBudget, window: Window, load: Rate) -> ClientBudget:
-    lateness = stats(late * _NS for late in window.health.schedule_lateness_ns)
-    sent = [record.sent_ns for record in window.records]
+def _with_rate(budget: ClientBudget, window: Window, load: Rate) -> ClientBudget:
+    """What a rate is of: requests, or sessions, which begin with their first."""
+    sent = [record.sent_ns for record in window.records if record.turn_of is None or record.turn_of.turn == 0]
     over_s = (max(sent) - min(sent)) * _NS if sent else 0.0
     return msgspec.structs.replace(
         budget,
         asked_requests_per_s=load.requests_per_s,
         sent_requests_per_s=(len(sent) - 1) / over_s if over_s else 0.0,
-        schedule_lateness_s_p50=lateness.p50,
-        schedule_lateness_s_p99=lateness.p99,
         held_requests=window.health.held_requests,
     )
 
 
 def achieved_concurrency(window: Window, streams: int) -> float:
-    """Mean requests in flight from when every stream had sent its first until the last request was sent.
+    """Mean requests in flight (sessions held) from when every stream had sent its first until the last was sent.
 
     The ramp and the drain are left out, and the time in which a warm-up still held streams: they say how long a
     window was, not how well the client kept up. With no request beyond the first of each stream, it is their number.
     """
-    sent = sorted(record.sent_ns for record in window.records)
+    spans = live_sessions(window) or [(record.sent_ns, record.end_ns) for record in window.records]
+    sent = sorted(begin_ns for begin_ns, _ in spans)
     if len(sent) <= streams:
         return float(len(sent))
-    begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), sent[-1]
+    last_ns = max(record.sent_ns for record in window.records)
+    begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), last_ns
     if begin_ns >= end_ns:
         return float(streams)
-    return mean_in_flight(window.records, begin_ns, end_ns)
+    return mean_of_spans(spans, begin_ns, end_ns)

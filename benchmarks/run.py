@@ -11,8 +11,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from benchmarks.records import ClientHealth, RequestError, Window
-from benchmarks.requests import WHOLE, Part, RequestQueue
+from benchmarks.queues import queue_of
+from benchmarks.records import RequestError, Window
+from benchmarks.requests import WHOLE, Part
 from benchmarks.responses import record_of
 from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer, arrivals_ns
 from benchmarks.stamps import Stamper
@@ -22,7 +23,7 @@ from benchmarks.warming import Warming
 from matrix.point import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from benchmarks.exchange import Exchange
     from benchmarks.records import LoadJob, RequestRecord
@@ -35,7 +36,7 @@ MAX_BACKOFF_S = 1.0
 FAILURES_PER_STREAM = 3
 MAX_UNREAD_BYTES = 16 * 1024 * 1024
 """What the answers of ended requests may take up while they wait to be read through."""
-_FAR_NS = 1 << 62
+FAR_NS = 1 << 62
 
 
 class Run:
@@ -55,7 +56,7 @@ class Run:
         self._load = job.load
         self._part = part
         self._tally = tally
-        self._queue = RequestQueue(target, job.prompts, streams, part)
+        self._queue = queue_of(target, job.prompts, streams, part)
         self._stop = job.stop
         self._on_progress = on_progress
         self._options = options
@@ -92,8 +93,8 @@ class Run:
         wire = self._wire
         self._start_clock()
         if isinstance(self._load, Rate):
-            arrivals = islice(arrivals_ns(self._load, self._options.seed), self._part.number, None, self._part.of)
-            self._pacer = Pacer(arrivals, self._start_ns)
+            arrivals = self._arrivals_ns(self._load)
+            self._pacer = Pacer(islice(arrivals, self._part.number, None, self._part.of), self._start_ns)
             self._idle = list(wire.slots)
         else:
             for slot in wire.slots:
@@ -106,6 +107,9 @@ class Run:
         self._report(time.monotonic_ns())
         return self._as_window(cpu_s)
 
+    def _arrivals_ns(self, load: Rate) -> Iterator[int]:
+        return arrivals_ns(load, self._options.seed)
+
     def _start_clock(self) -> None:
         self._stamper.restart()
         self._start_ns = time.monotonic_ns()
@@ -115,29 +119,25 @@ class Run:
             self._pacer.forget()
 
     def _take(self) -> Exchange:
-        """The next request. The first that is not a warm-up begins the window."""
+        """The next request."""
+        warming = self._warming_up()
+        return self._queue.take() if warming is None else warming.queue.take()
+
+    def _warming_up(self) -> Warming | None:
+        """Whether the next request is a warm-up. The first that is not begins the window."""
         warming = self._warming
-        if warming is not None and not warming.over:
-            if not warming.enough(self._start_ns, self._hopeless()):
-                return warming.queue.take()
-            warming.over = True
-            self._start_clock()
-        return self._queue.take()
+        if warming is None or warming.over:
+            return None
+        if not warming.enough(self._start_ns, self._hopeless()):
+            return warming
+        warming.over = True
+        self._start_clock()
+        return None
 
     def _as_window(self, cpu_s: float) -> Window:
         records = sorted(self._records, key=lambda record: record.index)
-        stamper = self._stamper
-        stamper.refresh()
-        health = ClientHealth(
-            kernel_stamps=stamper.kernel_stamps,
-            stamp_delay_ns=stamper.delays_ns,
-            cpu_s=cpu_s,
-            reads=stamper.reads,
-            reads_with_several_events=self._several,
-            wall_clock_drift_s=stamper.drift_s(),
-            schedule_lateness_ns=tuple(self._pacer.lateness_ns) if self._pacer else (),
-            held_requests=self._pacer.held if self._pacer else 0,
-        )
+        held = self._pacer.held if self._pacer else 0
+        health = self._stamper.health(cpu_s, self._several, self._lateness_ns(), held)
         in_flight = [slot.exchange for slot in self._wire.slots if slot.exchange is not None]
         return Window(
             start_ns=self._start_ns,
@@ -147,6 +147,9 @@ class Run:
             warm_end_ns=self._warm_end_ns,
             abandoned=sum(not exchange.warmup for exchange in in_flight),
         )
+
+    def _lateness_ns(self) -> tuple[int, ...]:
+        return tuple(self._pacer.lateness_ns) if self._pacer else ()
 
     def _turn(self) -> None:
         before_ns = time.monotonic_ns()
@@ -178,7 +181,7 @@ class Run:
     def _left_ns(self, now_ns: int) -> int:
         """Until something must be sent. A closed loop, or an open one without a free stream, waits for events only."""
         if self._pacer is None or self._stopped or not self._idle:
-            return _FAR_NS
+            return FAR_NS
         return self._pacer.left_ns(now_ns)
 
     def _wait_s(self, left_ns: int) -> float:
@@ -245,13 +248,16 @@ class Run:
             self._options.on_record(record)
 
     def _on_end(self, slot: Slot, exchange: Exchange) -> None:
-        """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
         if exchange.warmup:
             self._end_warmup(exchange)
         else:
             self._ended += 1
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
+        self._go_on(slot, exchange)
+
+    def _go_on(self, slot: Slot, exchange: Exchange) -> None:
+        """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
         if self._pacer is not None:
             self._idle.append(slot)
         elif exchange.error is not None or exchange.status != 200:

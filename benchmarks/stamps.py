@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from array import array
 
+from benchmarks.records import ClientHealth
+
 MAX_DELAYS = 1 << 18
 _OFFSET_TRIES = 8
 
@@ -68,3 +70,17 @@ class Stamper:
     def drift_s(self) -> float:
         """How far the wall clock has moved against the monotonic one since the start."""
         return (wall_offset_ns() - self._first_offset_ns) / 1e9
+
+    def health(self, cpu_s: float, several: int, lateness_ns: tuple[int, ...], held: int) -> ClientHealth:
+        """The client's account of a window that has ended, with what its loop knows."""
+        self.refresh()
+        return ClientHealth(
+            kernel_stamps=self.kernel_stamps,
+            stamp_delay_ns=self.delays_ns,
+            cpu_s=cpu_s,
+            reads=self.reads,
+            reads_with_several_events=several,
+            wall_clock_drift_s=self.drift_s(),
+            schedule_lateness_ns=lateness_ns,
+            held_requests=held,
+        )
