@@ -30,8 +30,10 @@ def why_blocked(fleet: Fleet, point: Point) -> str | None:
 def _why_not_measurable(model: Model, point: Point) -> str | None:
     if isinstance(model.weights, NamedWeights):
         return f"its weights are known only by the name {model.weights.called!r}"
-    if isinstance(point.workload, TraceWorkload):
-        return "the client cannot replay traces yet"
+    if isinstance(point.workload, TraceWorkload) and point.workload.digest is None:
+        return f"the recording {point.workload.trace} has no digest, so nobody can say what would be replayed"
+    if isinstance(point.workload, TraceWorkload) and point.workload.longest_tokens is None:
+        return f"how long the longest request of {point.workload.trace} is, is unknown"
     if model.prompt_token_ids is None:
         return "the model's ordinary token ids are unknown, so no random prompt can be made"
     speculation = point.serving.speculation

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matrix.facts import SessionWorkload
 from matrix.identity import args_digest, recipe_digest
 from matrix.plan import Job, PlannedPoint, Server
 from matrix.serving import device_count
@@ -68,6 +69,7 @@ def server_of(fleet: Fleet, found: ServerGroup) -> Server:
         args=found.args,
         args_digest=args_digest(found),
         env=dict(found.env),
+        prefix_cache=isinstance(found.points[0].workload, SessionWorkload),
     )
 
 

@@ -24,6 +24,7 @@ from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
 from runners.measure import measure
 from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
+from runners.sources import TRACE_FOLDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,9 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals."""
+    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals.
+    `traces` are where recordings are looked for.
+    """
 
     out: Path
     state: Path
@@ -50,6 +53,7 @@ class JobOptions:
     not_after: datetime | None = None
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
+    traces: tuple[Path, ...] = TRACE_FOLDERS
     disk_floor_bytes: int = DISK_FLOOR_BYTES
 
 
@@ -177,7 +181,7 @@ class _Run:
                     check()
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
-                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
+                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress, self.options.traces)
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
             self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
             return

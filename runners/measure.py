@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
-from benchmarks.prompts import point_seed, random_prompts
+from benchmarks.prompts import point_seed
 from benchmarks.records import LoadOptions, StopRule
 from benchmarks.warming import warmup_requests
-from matrix.facts import TraceWorkload, token_range
+from matrix.facts import SessionWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
+from runners.sources import TRACE_FOLDERS, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from benchmarks.prompts import Purpose
     from benchmarks.records import Prompt, RequestRecord, Target, Window
+    from benchmarks.sessions import Sessions
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
 
@@ -44,15 +49,20 @@ def measure(
     planned: PlannedPoint,
     night_seed: int,
     on_progress: Callable[[str, int, float], None],
+    traces: tuple[Path, ...] = TRACE_FOLDERS,
 ) -> Measured:
-    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`."""
+    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`. `traces` hold recordings.
+
+    Raises FleetError where the recording that is asked for is not there.
+    """
     point = planned.point
     workload, length = point.workload, point.workload.run_length
-    if isinstance(workload, TraceWorkload):
-        raise TypeError(f"{planned.id}: traces cannot be replayed yet; the planner blocks them")
+    if isinstance(workload, SessionWorkload):  # whose turns are meant to find their session's context in a cache
+        target = msgspec.structs.replace(target, dialect=msgspec.structs.replace(target.dialect, no_cache={}))
+    prompts_for = source_of(workload, token_range(server.model), traces)
 
-    def prompts(purpose: Purpose) -> Iterator[Prompt]:
-        return random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
+    def prompts(purpose: Purpose) -> Iterator[Prompt] | Sessions:
+        return prompts_for(point_seed(night_seed, planned.key, purpose))
 
     # Drained, not handed over: the whole-run throughput counts the window's own tokens only, and warm-up requests
     # that ended inside it would have taken up to half of a short window's capacity uncounted.
