@@ -86,6 +86,12 @@ class Trace:
         return sum(len(session.turns) for session in self.sessions)
 
     @property
+    def sessions_per_s(self) -> float:
+        """As recorded, in the mean; 1 where all began at once."""
+        span_s = self.sessions[-1].arrival_s - self.sessions[0].arrival_s
+        return (len(self.sessions) - 1) / span_s if span_s else 1.0
+
+    @property
     def longest_tokens(self) -> int:
         """Of the longest request, its prompt and its answer together."""
         return max(sum(lengths) for session in self.sessions for lengths in prompts_and_answers(session))

@@ -13,6 +13,7 @@ from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.session_metrics import by_turn
 from benchmarks.warming import warmup_requests
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     """One window, whatever ends it. What goes wrong with requests is in the report."""
     started_at = datetime.now(UTC)
     stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=options.requests or NO_LIMIT)
+    source = found.source.of(options.workload, options.trace)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
-        prompts=found.source.prompts(options.workload, f"{options.seed}/warmup"),
+        prompts=source(f"{options.seed}/warmup"),
         requests=warmups,
         max_s=MAX_WARMUP_S,
         on_progress=watcher.warming,
     )
-    prompts = found.source.prompts(options.workload, f"{options.seed}/measure")
+    prompts = source(f"{options.seed}/measure")
     load_options = LoadOptions(
         warmup=warmup if warmups else None, seed=options.seed, on_record=watcher.record, stop_now=stop_now
     )
@@ -84,4 +86,5 @@ def _report(
         interrupted=interrupted,
         abandoned=window.abandoned,
         notes=found.notes,
+        turns=by_turn(window.records),
     )
