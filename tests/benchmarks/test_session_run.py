@@ -90,7 +90,7 @@ def test_the_small_trace_is_replayed_faithfully() -> None:
         assert [tuple(one.prompt) for one in held] == prompts
         lengths = list(prompts_and_answers(TRACE.sessions[number % 6]))
         assert [len(one.prompt) for one in held] == [prompt for prompt, _ in lengths[: len(held)]]
-        records = turns_of(window)[number] if number in turns_of(window) else []
+        records = turns_of(window).get(number, [])
         for record, (prompt, answer) in zip(records, lengths, strict=False):
             assert (record.input_tokens, record.asked_input_tokens) == (prompt, prompt)
             assert (record.output_tokens, record.asked_output_tokens) == (answer, answer)
