@@ -149,7 +149,7 @@ def conversation(workload: ConversationWorkload, seed: str, number: int) -> Trac
 
 
 def _gap_s(workload: ConversationWorkload, rng: np.random.Generator) -> float:
-    return workload.gap_s if workload.gaps == "constant" else float(rng.exponential(workload.gap_s))
+    return workload.gap_s if workload.gap_shape == "constant" else float(rng.exponential(workload.gap_s))
 
 
 def _session(session: TraceSession, blocks: Blocks, speak: Speak, number: int, limit_s: float) -> Session:

@@ -276,7 +276,7 @@ class ConversationWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, 
     shared: Annotated[int, msgspec.Meta(ge=0)] = 0
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
-    gaps: Literal["exponential", "constant"] = "exponential"
+    gap_shape: Literal["exponential", "constant"] = "exponential"
     waits_for: Literal["person", "tool"] = "person"
     run_length: RunLength = RunLength()
 

@@ -27,7 +27,7 @@ from tests.matrix.test_trace import SMALL
 
 IDS = (10, 1000)
 TRACE = read_trace(SMALL)
-SHORT = ConversationWorkload(name="t", turns=3, isl=12, added=6, osl=6, gap_s=0.03, gaps="constant")
+SHORT = ConversationWorkload(name="t", turns=3, isl=12, added=6, osl=6, gap_s=0.03, gap_shape="constant")
 CLOCK_NS = 1_000_000
 """What a kernel's stamp, brought onto another clock, may be off by."""
 
@@ -130,7 +130,7 @@ def test_no_more_sessions_are_held_than_streams_are_asked_for() -> None:
 
 def test_a_stopped_load_begins_no_further_turn_and_ends_those_in_flight() -> None:
     """Two sessions whose second turns are far away: nobody waits for them."""
-    far = ConversationWorkload(name="t", turns=2, isl=4, added=4, osl=4, gap_s=600, gaps="constant")
+    far = ConversationWorkload(name="t", turns=2, isl=4, added=4, osl=4, gap_s=600, gap_shape="constant")
     with running(itl_ms=20) as server:
         window = run(server.target(), made_up(far, IDS, "s"), Concurrency(streams=2), stop_after(2))
     metrics = summarize(window, 1)

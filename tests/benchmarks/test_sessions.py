@@ -122,7 +122,7 @@ def test_made_up_conversations_share_what_they_are_told_to_and_nothing_else() ->
 
 def test_tools_and_people_are_told_apart() -> None:
     workload = ConversationWorkload(
-        name="t", turns=2, isl=4, added=4, osl=4, gap_s=1.5, gaps="constant", waits_for="tool"
+        name="t", turns=2, isl=4, added=4, osl=4, gap_s=1.5, gap_shape="constant", waits_for="tool"
     )
     later = conversation(workload, "s", 3).turns[1]
     assert (later.tool_s, later.think_s) == (1.5, 0.0)

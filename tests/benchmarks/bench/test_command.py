@@ -190,3 +190,55 @@ def test_on_a_terminal_the_run_can_be_watched() -> None:
     for word in ("measuring", "time left", "TTFT p50 / p99", "output tok/s", "errors"):
         assert word in text
     assert re.search(r"\d+\.\d / \d+\.\d ms", text)
+
+
+TRACE = str(ROOT / "tests" / "data" / "traces" / "six-sessions.jsonl")
+
+
+def test_sessions_of_a_trace_are_replayed_as_they_arrived(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", cache_block=16) as server:
+        load = ("--trace", TRACE, "--arrival", "recorded", "--rate", "10", "--longest-gap-s", "0.05")
+        done = bench(server.port, *load, "--requests", "40", "--json", str(tmp_path / "r.json"))
+    assert done.returncode in (0, 4), done.stderr  # a busy machine may be late
+    assert "10 sessions/s, recorded" in done.stdout
+    assert "six sessions for tests" in done.stdout
+    report = report_of(tmp_path / "r.json")
+    assert report.metrics is not None
+    assert report.metrics.sessions is not None
+    assert report.metrics.sessions.turns_ok == report.metrics.requests_ok >= 40
+    assert report.metrics.cached_tokens
+    assert [one.turn for one in report.turns] == list(range(len(report.turns)))
+    assert report.turns[1].cached_tokens
+
+
+def test_made_up_conversations_are_held_with_text_too(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", refuses="ids") as server:
+        said = "turns=3,isl=20,added=6,osl=8,shared=10,gap_s=0.02"
+        done = bench(
+            server.port, "--conversation", said, "--concurrency", "2", "--requests", "12", "--json", str(tmp_path / "r")
+        )
+    assert done.returncode in (0, 4), done.stderr
+    assert (
+        "sessions of 3 turns, 10 shared and 20 tokens in, then 6 more, and 8 out, 0.02 s between turns" in done.stdout
+    )
+    report = report_of(tmp_path / "r")
+    assert report.metrics is not None
+    means = [one.input_tokens / one.requests for one in report.turns]
+    assert means == [30, 30 + 8 + 6, 30 + 2 * (8 + 6)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--conversation", "turns=2,isl=4,added=4,osl=4,gaps=2"), "did you mean 'gap_s'?"),
+        (("--conversation", "turns=2,isl=4,added=4"), "missing required field `osl`"),
+        (("--conversation", "turns=2,isl=4,added=4,osl=4", "--trace", TRACE), "give one"),
+        (("--longest-gap-s", "3"), "of a --trace"),
+        (("--arrival", "recorded", "--rate", "2"), "is for a --trace"),
+        (("--trace", "nowhere.jsonl"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_held_is_said_before_anything_is_sent(flags: tuple[str, ...], said: str) -> None:
+    done = bench(1, *flags)
+    assert done.returncode == 1
+    assert said in done.stderr
