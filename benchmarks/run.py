@@ -72,6 +72,7 @@ class Run:
         self._stopped = False
         self._interrupted = False
         self._ended = 0
+        self._begun = 0
         self._failures_in_row = 0
         self._start_ns = 0
         self._warm_end_ns: int | None = None
@@ -98,7 +99,8 @@ class Run:
             self._idle = list(wire.slots)
         else:
             for slot in wire.slots:
-                wire.issue(slot, self._take())
+                if self._may_issue():
+                    wire.issue(slot, self._take())
         while not self._interrupted and (wire.in_flight or self._may_issue()):
             self._turn()
         cpu_s = time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS
@@ -121,7 +123,10 @@ class Run:
     def _take(self) -> Exchange:
         """The next request."""
         warming = self._warming_up()
-        return self._queue.take() if warming is None else warming.queue.take()
+        if warming is not None:
+            return warming.queue.take()
+        self._begun += 1
+        return self._queue.take()
 
     def _warming_up(self) -> Warming | None:
         """Whether the next request is a warm-up. The first that is not begins the window."""
@@ -136,8 +141,7 @@ class Run:
 
     def _as_window(self, cpu_s: float) -> Window:
         records = sorted(self._records, key=lambda record: record.index)
-        held = self._pacer.held if self._pacer else 0
-        health = self._stamper.health(cpu_s, self._several, self._lateness_ns(), held)
+        health = self._stamper.health(cpu_s, self._several, self._pacer)
         in_flight = [slot.exchange for slot in self._wire.slots if slot.exchange is not None]
         return Window(
             start_ns=self._start_ns,
@@ -147,9 +151,6 @@ class Run:
             warm_end_ns=self._warm_end_ns,
             abandoned=sum(not exchange.warmup for exchange in in_flight),
         )
-
-    def _lateness_ns(self) -> tuple[int, ...]:
-        return tuple(self._pacer.lateness_ns) if self._pacer else ()
 
     def _turn(self) -> None:
         before_ns = time.monotonic_ns()
@@ -214,7 +215,8 @@ class Run:
         if not self._stopped:
             stop, elapsed_s = self._stop, (time.monotonic_ns() - self._start_ns) / SECOND_NS
             enough = elapsed_s >= stop.min_s and self._tally(self._ended) >= stop.min_requests
-            self._stopped = enough or self._hopeless() or elapsed_s >= stop.max_s
+            all_begun = stop.max_requests is not None and self._begun >= stop.max_requests
+            self._stopped = enough or all_begun or self._hopeless() or elapsed_s >= stop.max_s
         return not self._stopped
 
     def _give_up(self, now_ns: int) -> None:

@@ -11,6 +11,8 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from benchmarks.requests import WHOLE, Part
 from benchmarks.run import FAR_NS, Run
 from benchmarks.schedule import MAKE_NS, SECOND_NS
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.exchange import Exchange
-    from benchmarks.records import LoadJob
+    from benchmarks.records import LoadJob, Window
     from benchmarks.streams import Slot
     from benchmarks.talk import Talk
     from matrix.point import Rate
@@ -64,8 +66,11 @@ class SessionRun(Run):
         super()._start_clock()
         self._turns_late_ns.clear()
 
-    def _lateness_ns(self) -> tuple[int, ...]:
-        return (*super()._lateness_ns(), *self._turns_late_ns)
+    def _as_window(self, cpu_s: float) -> Window:
+        window = super()._as_window(cpu_s)
+        late_ns = (*window.health.schedule_lateness_ns, *self._turns_late_ns)
+        health = msgspec.structs.replace(window.health, schedule_lateness_ns=late_ns)
+        return msgspec.structs.replace(window, health=health)
 
     def _turn(self) -> None:
         super()._turn()
@@ -121,6 +126,7 @@ class SessionRun(Run):
             if talk.over or (talk.warmup and self._warming_up() is None):
                 self._free(slot, talk)
                 continue
+            self._begun += not talk.warmup
             exchange = self._queue_of(talk).next_of(talk)
             exchange.scheduled_ns = due_ns
             now_ns = time.monotonic_ns()

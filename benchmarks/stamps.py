@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from array import array
+from typing import TYPE_CHECKING
 
 from benchmarks.records import ClientHealth
+
+if TYPE_CHECKING:
+    from benchmarks.schedule import Pacer
 
 MAX_DELAYS = 1 << 18
 _OFFSET_TRIES = 8
@@ -71,7 +75,7 @@ class Stamper:
         """How far the wall clock has moved against the monotonic one since the start."""
         return (wall_offset_ns() - self._first_offset_ns) / 1e9
 
-    def health(self, cpu_s: float, several: int, lateness_ns: tuple[int, ...], held: int) -> ClientHealth:
+    def health(self, cpu_s: float, several: int, pacer: Pacer | None) -> ClientHealth:
         """The client's account of a window that has ended, with what its loop knows."""
         self.refresh()
         return ClientHealth(
@@ -81,6 +85,6 @@ class Stamper:
             reads=self.reads,
             reads_with_several_events=several,
             wall_clock_drift_s=self.drift_s(),
-            schedule_lateness_ns=lateness_ns,
-            held_requests=held,
+            schedule_lateness_ns=tuple(pacer.lateness_ns) if pacer else (),
+            held_requests=pacer.held if pacer else 0,
         )

@@ -63,10 +63,10 @@ def test_next_turns_are_made_before_new_sessions() -> None:
         one.make_one()
     talk = one.take().talk
     assert talk is not None
-    assert talk.ready is None
+    assert talk.made == 1
     assert not one.full()
     one.make_one()
-    assert talk.ready is not None
+    assert talk.made == 2
     assert talk.gap_ns == 0
 
 
