@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.facts import RandomWorkload, RunLength, TraceWorkload
+from matrix.facts import ConversationWorkload, RandomWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
 from tests.matrix.random_points import FULL, random_points, unlabelled
@@ -69,8 +69,21 @@ def test_ten_thousand_random_points_have_as_many_keys_as_there_are_different_one
 
 def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
     """Each field in turn goes back to its default, or to another value where it has none."""
-    trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9)
-    for point, fields in ((FULL, 51), (msgspec.structs.replace(FULL, workload=trace), 51)):
+    trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9, longest_gap_s=3.0)
+    talk = ConversationWorkload(
+        name="w",
+        turns=31,
+        isl=91,
+        added=51,
+        osl=41,
+        shared=21,
+        ratio=0.5,
+        gap_s=2.0,
+        gap_shape="constant",
+        waits_for="tool",
+    )
+    for workload, fields in ((FULL.workload, 51), (trace, 52), (talk, 57)):
+        point = msgspec.structs.replace(FULL, workload=workload)
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}
         assert len(keys) == len(variants) == fields
