@@ -49,7 +49,13 @@ class SessionQueue:
             if talk.ready is None and not talk.over:
                 self._make(talk)
                 return
-        self._begin()
+        if len(self._ready) < self._ahead:
+            self._begin()
+
+    def make_next(self, talk: Talk) -> None:
+        """This session's next turn, out of turn: it is the one that is due first."""
+        if talk.ready is None and not talk.over:
+            self._make(talk)
 
     def make_ns(self) -> int:
         """What the next `make_one` takes, from the size of what it goes on from."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,9 @@ class SessionRun(Run):
         return min(left_ns, self._waiting[0][0] - now_ns) if self._waiting and not self._stopped else left_ns
 
     def _work_for(self, spare_ns: int) -> Callable[[], object] | None:
-        """Making a long prompt takes longer than what is spared for a short one."""
+        """The turn that is due next cannot wait; making another's long prompt takes longer than a short one's."""
+        if self._waiting and not (talk := self._waiting[0][3]).over and talk.ready is None:
+            return partial(self._queue_of(talk).make_next, talk)
         warming = self._warming
         queue = warming.queue if warming is not None and not warming.over else self._queue
         if isinstance(queue, SessionQueue) and not queue.full() and spare_ns > MAKE_NS + queue.make_ns():

@@ -70,6 +70,20 @@ def test_next_turns_are_made_before_new_sessions() -> None:
     assert talk.gap_ns == 0
 
 
+def test_the_turn_that_is_due_first_is_made_out_of_turn_and_once() -> None:
+    one = queue()
+    first, second = one.take().talk, one.take().talk
+    assert first is not None
+    assert second is not None
+    one.make_next(second)
+    one.make_next(second)
+    assert (first.made, second.made) == (1, 2)
+    for _ in range(5):
+        one.make_one()
+    assert (first.made, second.made) == (2, 2)
+    assert one.full()
+
+
 def test_a_session_that_does_not_go_on_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     one = queue()
     talk = one.take().talk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from collections import defaultdict
 from itertools import islice, pairwise
@@ -235,3 +236,35 @@ def test_an_interrupted_load_of_sessions_keeps_what_it_has() -> None:
         window = run(server.target(), talk(), Concurrency(streams=2), stop_after(10**6), options)
     assert window.records
     assert errors(window) == {None}
+
+
+def test_a_connection_that_the_server_closes_in_the_wait_is_opened_again() -> None:
+    with running("keepalive_close") as server:
+        window = run(server.target(), talk(), Concurrency(streams=2), stop_after(12))
+    assert errors(window) == {None}
+    assert all(late >= 0 for late in window.health.schedule_lateness_ns)
+
+
+def test_sessions_are_held_without_kernel_stamps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "epoll")
+    with running(itl_ms=1) as server:
+        window = run(server.target(), talk(), Concurrency(streams=2), stop_after(12))
+        check_gaps(server.stamps(), talk())
+    assert errors(window) == {None}
+    assert not window.health.kernel_stamps
+
+
+def test_turns_without_a_wait_follow_at_once_and_in_order() -> None:
+    quick = ConversationWorkload(name="t", turns=5, isl=8, added=4, osl=3)
+    with running() as server:
+        window = run(server.target(), made_up(quick, IDS, "s"), Concurrency(streams=3), stop_after(60))
+        by_session(server.stamps())  # in order, or it says so
+    assert errors(window) == {None}
+    assert all(len(records) <= 5 for records in turns_of(window).values())
+
+
+def test_no_more_turns_are_sent_than_asked_for() -> None:
+    with running() as server:
+        stop = StopRule(min_s=0.0, max_s=30.0, min_requests=10**6, max_requests=11)
+        window = run(server.target(), talk(), Concurrency(streams=3), stop)
+        assert len(server.stamps()) == len(window.records) == 11
