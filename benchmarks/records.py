@@ -36,13 +36,14 @@ class Prompt(Fact, frozen=True, kw_only=True):
     """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back.
 
     `text` is what the ids spell, for an engine whose dialect takes no ids; `template_tokens` is what its chat template
-    adds to them.
+    adds to them. `messages` are the text cut into a conversation's, the user's first, then by turns.
     """
 
     token_ids: tuple[int, ...]
     output_tokens: int
     text: str | None = None
     template_tokens: int = 0
+    messages: tuple[str, ...] = ()
 
 
 class TurnOf(Fact, frozen=True, kw_only=True):

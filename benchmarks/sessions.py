@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from matrix.trace import Trace
 
 Ids = NDArray[np.int64]
-Speak = Callable[[Ids, int], Prompt]
-"""Makes a prompt of ids, and how many tokens are asked back."""
+Speak = Callable[[Ids, int, tuple[int, ...]], Prompt]
+"""Makes a prompt of ids, how many tokens are asked back, and the lengths of the messages, the user's and the
+assistant's by turns."""
 SECOND_NS = 1_000_000_000
 
 
@@ -71,7 +72,7 @@ class Sessions:
         return Sessions(self.at, self.number + part * self.step, self.step * of, self.arrivals_s)
 
 
-def as_ids(ids: Ids, output_tokens: int) -> Prompt:
+def as_ids(ids: Ids, output_tokens: int, messages: tuple[int, ...]) -> Prompt:  # noqa: ARG001 - ids have no roles
     return Prompt(token_ids=tuple(ids.tolist()), output_tokens=output_tokens)
 
 
@@ -163,9 +164,24 @@ def _session(session: TraceSession, blocks: Blocks, speak: Speak, number: int, l
 
 def _prompts(session: TraceSession, blocks: Blocks, speak: Speak, answers: str) -> Iterator[Prompt]:
     context = np.empty(0, dtype=np.int64)
+    messages: tuple[int, ...] = ()
     for place, turn in enumerate(session.turns):
         kept = context if turn.keep is None else context[: turn.keep]
+        messages = spoken(messages, len(kept), sum(piece.tokens for piece in turn.add))
         added = [blocks.stretch(f"block/{piece.block}", piece.start, piece.tokens) for piece in turn.add]
         prompt = np.concatenate([kept, *added])
-        yield speak(prompt, turn.out)
+        yield speak(prompt, turn.out, messages)
         context = np.concatenate([prompt, blocks.stretch(f"{answers}/{place}", 0, turn.out)])
+        messages = (*messages, turn.out) if len(messages) % 2 else (*messages[:-1], messages[-1] + turn.out)
+
+
+def spoken(messages: tuple[int, ...], kept: int, added: int) -> tuple[int, ...]:
+    """The lengths of the messages, the user's first, of which `kept` tokens stay and to which the user adds some."""
+    stay: list[int] = []
+    for length in messages:
+        if kept:
+            stay.append(min(length, kept))
+            kept -= stay[-1]
+    if len(stay) % 2:  # the user was the last to speak
+        added += stay.pop()
+    return (*stay, added) if added else tuple(stay)

@@ -10,28 +10,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.bench.ask import Server, address_of
-from benchmarks.bench.words import single_tokens, untested_words, word_prompts, worded
+from benchmarks.bench.words import single_tokens, untested_words, word_prompts
 from benchmarks.client import run_load
 from benchmarks.prompts import Numbered, random_prompts
-from benchmarks.records import Prompt, RequestError, StopRule, Target
+from benchmarks.records import RequestError, StopRule, Target
 from benchmarks.requests import CHAT, auth_headers
-from benchmarks.sessions import made_up, recorded
 from matrix.dialect import Dialect
 from matrix.errors import FleetError, nearest
-from matrix.facts import ConversationWorkload, RandomWorkload
+from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
-from matrix.trace import read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from benchmarks.bench.options import BenchOptions
     from benchmarks.bench.words import Word
-    from benchmarks.records import RequestRecord
-    from benchmarks.sessions import Ids, Sessions
+    from benchmarks.records import Prompt, RequestRecord
     from matrix.dialect import Scalar
-    from matrix.facts import Workload
 
 PROBE_S = 300.0
 """A server may compile or load on its first request."""
@@ -49,19 +44,6 @@ class PromptSource:
     rough: bool = False
     template_tokens: int = 0
 
-    def of(self, workload: Workload, trace: Path | None = None) -> Callable[[str], Numbered | Sessions]:
-        """What a workload sends, by its seed. Raises FleetError for a trace that cannot be read."""
-        if isinstance(workload, RandomWorkload):
-            return partial(self.prompts, workload)
-        ids = self.token_ids or (0, len(self.words))
-        speak = partial(_spoken, self.words if self.token_ids is None else (), self.template_tokens)
-        if isinstance(workload, ConversationWorkload):
-            return partial(made_up, workload, ids, speak=speak)
-        if trace is None:
-            raise FleetError(f"{workload.name}: where is its recording?")
-        gap_s = workload.longest_gap_s
-        return partial(recorded, read_trace(trace, workload.digest), ids, longest_gap_s=gap_s, speak=speak)
-
     def prompts(self, workload: RandomWorkload, seed: str) -> Numbered:
         """Endless; other seeds, other prompts."""
         if self.token_ids is None:
@@ -72,12 +54,6 @@ class PromptSource:
 
 def _in_template(drawn: Callable[[int], Prompt], template_tokens: int, number: int) -> Prompt:
     return msgspec.structs.replace(drawn(number), template_tokens=template_tokens)
-
-
-def _spoken(words: tuple[Word, ...], template_tokens: int, drawn: Ids, output_tokens: int) -> Prompt:
-    """A turn's prompt, of ids or, where there are words, of those at the places drawn."""
-    prompt = Prompt(token_ids=tuple(drawn.tolist()), output_tokens=output_tokens, template_tokens=template_tokens)
-    return worded(words, prompt) if words else prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

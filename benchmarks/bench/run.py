@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from benchmarks.bench.options import BenchReport
+from benchmarks.bench.sources import source_of
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
@@ -48,7 +49,7 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     """One window, whatever ends it. What goes wrong with requests is in the report."""
     started_at = datetime.now(UTC)
     stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=NO_LIMIT, max_requests=options.requests)
-    source = found.source.of(options.workload, options.trace)
+    source = source_of(options, found)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
         prompts=source(f"{options.seed}/warmup"),

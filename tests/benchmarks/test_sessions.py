@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.sessions import Blocks, Sessions, conversation, made_up, recorded
+from benchmarks.sessions import Blocks, Sessions, conversation, made_up, recorded, spoken
 from matrix.facts import ConversationWorkload
 from matrix.trace import Header, Piece, Trace, TraceSession, Turn, prompts_and_answers, read_trace
 from tests.matrix.test_trace import SMALL, traces
@@ -127,3 +127,20 @@ def test_tools_and_people_are_told_apart() -> None:
     later = conversation(workload, "s", 3).turns[1]
     assert (later.tool_s, later.think_s) == (1.5, 0.0)
     assert workload.longest_tokens == 4 + 4 + 4 + 4
+
+
+@pytest.mark.parametrize(
+    ("messages", "kept", "added", "found"),
+    [
+        ((), 0, 9, (9,)),
+        ((9, 4), 13, 5, (9, 4, 5)),
+        ((9, 4), 11, 5, (9, 2, 5)),  # an answer was cut
+        ((9, 4), 9, 5, (14,)),  # it was thrown away: the user goes on
+        ((9, 4, 5, 6), 3, 5, (8,)),
+        ((9, 4), 13, 0, (9, 4)),
+    ],
+)
+def test_messages_are_the_users_and_the_assistants_by_turns(
+    messages: tuple[int, ...], kept: int, added: int, found: tuple[int, ...]
+) -> None:
+    assert spoken(messages, kept, added) == found

@@ -77,7 +77,8 @@ class FakeServer:
     def remember(self, stamps: Stamps, ask: Ask) -> Ask:
         """Keeps what was asked, and says how much of it was asked before."""
         if self.options.keep_prompts:
-            stamps.prompt = list(ask.ids)
+            stamps.prompt, stamps.roles = list(ask.ids), list(ask.roles)
+        ask = replace(ask, prompt_tokens=ask.prompt_tokens + len(ask.roles) * self.options.template_tokens)
         block = self.options.cache_block
         if not block:
             return ask

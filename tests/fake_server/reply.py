@@ -35,6 +35,7 @@ class Stamps:
     content_ns: list[int] = field(default_factory=list)
     ended_ns: int = 0
     prompt: list[int] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Ask:
     refused: tuple[str, ...] = ()
     said_tokens: int | None = None
     ids: tuple[int, ...] = ()
+    roles: tuple[str, ...] = ()
     cached_tokens: int | None = None
 
     @property
@@ -70,6 +72,7 @@ def read_ask(path: str, body: bytes) -> Ask:
         prompt_tokens=len(prompt) if isinstance(prompt, list) else len(prompt.split()),
         max_tokens=request["max_tokens"],
         refused=_refusable(request, prompt),
+        roles=tuple(message["role"] for message in request["messages"]) if chat else (),
         ids=tuple(prompt) if isinstance(prompt, list) else tuple(tokens_of(prompt)),
         word=sha256(json.dumps(prompt).encode()).hexdigest()[:6],
     )
