@@ -15,6 +15,7 @@ from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
 from matrix.options import FLEET, PLAN, selection
+from runners.runner_cli import COMMANDS as RUNNER_COMMANDS
 
 if TYPE_CHECKING:
     from matrix.select import Selector
@@ -25,7 +26,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in (*COMMANDS, *WORKFLOW_COMMANDS):
+for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS):
     cli.add_command(command)
 
 
@@ -68,6 +69,20 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
             click.echo(line)
 
 
+@recipe_group.command("report")
+@FLEET
+@click.argument("revision")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The record, as JSON.")
+def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
+    """Write down what the data changes against a git revision, or why it does not check, for the comment of CI."""
+    from launch.git import files_at
+    from matrix import commands
+    from matrix.fleet import DATA
+
+    with files_at(revision, fleet or DATA) as (before, _):
+        click.echo(commands.report_change(before, fleet, out))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
@@ -79,7 +94,9 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 )
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@click.option(
+    "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
+)
 @selection
 def run_command(
     plan_path: Path,

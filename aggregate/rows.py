@@ -86,6 +86,11 @@ class Row(Fact, frozen=True, kw_only=True):
     order: int | None = None
     server_age_s: float | None = None
     server_start_s: float | None = None
+    # what GitHub says of the job that sent it; null where nobody asked, as for artifacts in a local folder
+    job_verified: bool | None = None
+    github_job: int | None = None
+    runner: str | None = None
+    runner_group: str | None = None
     # metrics
     duration_s: float | None = None
     requests_ok: int | None = None
@@ -124,6 +129,8 @@ class Row(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: float | None = None
     output_tok_per_s_per_gpu: float | None = None
     total_tok_per_s_per_gpu: float | None = None
+    requests_counted: float | None = None
+    whole_s: float | None = None
     requests_short: int | None = None
     requests_late: int | None = None
     ttft_s_certified_p50: float | None = None
@@ -204,6 +211,8 @@ class Row(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p50: float | None = None
     schedule_lateness_s_p99: float | None = None
     held_requests: int | None = None
+    workers: int | None = None
+    stepped_share: float | None = None
     # energy of all the server's devices over the window
     energy_j: float | None = None
     mean_power_w: float | None = None

@@ -11,11 +11,11 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from benchmarks.queues import queue_of
+from benchmarks.queues import arrivals_of, queue_of
 from benchmarks.records import RequestError, Window
 from benchmarks.requests import WHOLE, Part
 from benchmarks.responses import record_of
-from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer, arrivals_ns
+from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer
 from benchmarks.stamps import Stamper
 from benchmarks.streams import overdue
 from benchmarks.transport import open_wire
@@ -23,7 +23,7 @@ from benchmarks.warming import Warming
 from matrix.point import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from benchmarks.exchange import Exchange
     from benchmarks.records import LoadJob, RequestRecord
@@ -54,6 +54,7 @@ class Run:
     ) -> None:
         target, options, streams = job.target, job.options, job.load.streams
         self._load = job.load
+        self._prompts = job.prompts
         self._part = part
         self._tally = tally
         self._queue = queue_of(target, job.prompts, streams, part)
@@ -67,12 +68,12 @@ class Run:
         self._idle: list[Slot] = []  # kept for the open loop only
         self._finished: deque[Exchange] = deque()
         self._records: list[RequestRecord] = []
+        self._beside: list[RequestRecord] = []
         self._unread_bytes = 0
         self._several = 0
         self._stopped = False
         self._interrupted = False
-        self._ended = 0
-        self._begun = 0
+        self._ended = self._begun = 0
         self._failures_in_row = 0
         self._start_ns = 0
         self._warm_end_ns: int | None = None
@@ -94,7 +95,7 @@ class Run:
         wire = self._wire
         self._start_clock()
         if isinstance(self._load, Rate):
-            arrivals = self._arrivals_ns(self._load)
+            arrivals = arrivals_of(self._load, self._options.seed, self._prompts)
             self._pacer = Pacer(islice(arrivals, self._part.number, None, self._part.of), self._start_ns)
             self._idle = list(wire.slots)
         else:
@@ -103,14 +104,11 @@ class Run:
                     wire.issue(slot, self._take())
         while not self._interrupted and (wire.in_flight or self._may_issue()):
             self._turn()
-        cpu_s = time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS
+        cpu_s = max(0.0, time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS)  # a spin may be preempted
         while self._finished:
             self._parse_one()
         self._report(time.monotonic_ns())
         return self._as_window(cpu_s)
-
-    def _arrivals_ns(self, load: Rate) -> Iterator[int]:
-        return arrivals_ns(load, self._options.seed)
 
     def _start_clock(self) -> None:
         self._stamper.restart()
@@ -149,6 +147,7 @@ class Run:
             records=tuple(records),
             health=health,
             warm_end_ns=self._warm_end_ns,
+            beside=tuple(self._beside),
             abandoned=sum(not exchange.warmup for exchange in in_flight),
         )
 
@@ -243,6 +242,9 @@ class Run:
         exchange = self._finished.popleft()
         self._unread_bytes -= exchange.held_bytes
         record, several = record_of(exchange)
+        if exchange.warmup:
+            self._beside.append(record)
+            return
         self._several += several
         self._records.append(record)
         self._failures_in_row = 0 if record.error is None else self._failures_in_row + 1
@@ -250,10 +252,16 @@ class Run:
             self._options.on_record(record)
 
     def _on_end(self, slot: Slot, exchange: Exchange) -> None:
+        warming = self._warming
         if exchange.warmup:
-            self._end_warmup(exchange)
+            self._warm_end_ns = time.monotonic_ns()
         else:
             self._ended += 1
+        if warming is not None and not warming.over:
+            warming.ended += 1
+            failed = exchange.error is not None or exchange.status != 200
+            self._failures_in_row = self._failures_in_row + 1 if failed else 0
+        else:
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
         self._go_on(slot, exchange)
@@ -270,14 +278,6 @@ class Run:
             slot.failures = 0
             if self._may_issue():
                 self._wire.issue(slot, self._take())
-
-    def _end_warmup(self, exchange: Exchange) -> None:
-        """Warm-up requests leave no record; a window may have begun while the last of them were in flight."""
-        self._warm_end_ns = time.monotonic_ns()
-        if self._warming is not None and not self._warming.over:
-            self._warming.ended += 1
-            failed = exchange.error is not None or exchange.status != 200
-            self._failures_in_row = self._failures_in_row + 1 if failed else 0
 
     def _issue_due(self, pacer: Pacer) -> None:
         """Open loop: every request at its time, or as soon after it as a stream is free."""

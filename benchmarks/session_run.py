@@ -16,18 +16,17 @@ import msgspec
 
 from benchmarks.requests import WHOLE, Part
 from benchmarks.run import FAR_NS, Run
-from benchmarks.schedule import MAKE_NS, SECOND_NS
+from benchmarks.schedule import MAKE_NS
 from benchmarks.session_queue import SessionQueue
 from benchmarks.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from benchmarks.exchange import Exchange
     from benchmarks.records import LoadJob, Window
     from benchmarks.streams import Slot
     from benchmarks.talk import Talk
-    from matrix.point import Rate
 
 
 def run_of(
@@ -52,16 +51,9 @@ class SessionRun(Run):
         tally: Callable[[int], int] = int,
     ) -> None:
         super().__init__(job, on_progress, part, tally)
-        self._sessions = job.prompts
         self._waiting: list[tuple[int, int, Slot, Talk]] = []
         self._order = count()
         self._turns_late_ns: list[int] = []
-
-    def _arrivals_ns(self, load: Rate) -> Iterator[int]:
-        sessions = self._sessions
-        if load.arrival == "recorded" and isinstance(sessions, Sessions) and sessions.arrivals_s:
-            return recorded_ns(sessions.arrivals_s, load.requests_per_s)
-        return super()._arrivals_ns(load)
 
     def _start_clock(self) -> None:
         super()._start_clock()
@@ -99,10 +91,10 @@ class SessionRun(Run):
 
     def _parse_one(self) -> None:
         """What is found out when an answer is read may end its session, if a turn late."""
-        talk = self._finished[0].talk
+        exchange = self._finished[0]
         super()._parse_one()
-        if talk is not None and self._records[-1].error is not None:
-            talk.closed = True
+        if exchange.talk is not None and not exchange.warmup and self._records[-1].error is not None:
+            exchange.talk.closed = True
 
     def _go_on(self, slot: Slot, exchange: Exchange) -> None:
         talk = exchange.talk
@@ -150,15 +142,3 @@ class SessionRun(Run):
         if not isinstance(queue, SessionQueue):
             raise TypeError("a session among plain prompts")
         return queue
-
-
-def recorded_ns(arrivals_s: tuple[float, ...], per_s: float) -> Iterator[int]:
-    """Endless offsets as recorded, stretched so that `per_s` sessions begin a second in the mean.
-
-    A pass through the recording is followed by the next after one mean gap.
-    """
-    sessions, first_s, span_s = len(arrivals_s), arrivals_s[0], arrivals_s[-1] - arrivals_s[0]
-    scale = (sessions - 1) / per_s / span_s if span_s else 0.0
-    for again in count():
-        begin_s = again * sessions / per_s
-        yield from (round((begin_s + (one - first_s) * scale) * SECOND_NS) for one in arrivals_s)

@@ -27,10 +27,12 @@ from matrix.official import unpinned
 from matrix.planfile import write_plan
 from matrix.planner import NOT_ASKED_FOR, build_plan
 from matrix.point import Point, point_id, point_key
+from matrix.pull_check import pull_check
 from matrix.recipe_new import new_recipe, write_recipe
 from matrix.schema import schemas
 from matrix.select import EVERYTHING, select
 from matrix.traits import traits_of
+from matrix.workflow_commands import render_workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,6 +161,14 @@ def diff_recipes(before: Path, root: Path | None) -> Iterator[str]:
     if not old.recipes:
         raise FleetError(f"{before}: holds no recipes to compare with; name a folder like matrix/data")
     return diff_text(diff(old, _checked(root)))
+
+
+def report_change(before: Path, root: Path | None, out: Path) -> str:
+    """Write the record of what `root` changes against `before`; what is in it."""
+    after = root or DATA
+    found = pull_check(before, after, lambda: render_workflows(after, None, check_only=True))
+    write_atomic(out, msgspec.json.encode(found))
+    return f"{out}: {found.problem_count} problems, {found.recipe_count} recipes change"
 
 
 def write_schemas(root: Path | None, out: Path) -> Iterator[str]:

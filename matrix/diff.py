@@ -6,11 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matrix.blocked import why_blocked, why_unpinned
 from matrix.errors import listed
 from matrix.estimate import expected_minutes
 from matrix.expand import expand
 from matrix.group import group
 from matrix.identity import recipe_digest
+from matrix.jobs import server_of
 from matrix.point import Point, point_id, point_key
 from matrix.serving import device_count
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from matrix.fleet import Fleet
     from matrix.group import ServerGroup
+    from matrix.plan import Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class RecipeDiff:
 
     id: str
     sign: str
+    blocked: str = ""  # why none of it would be measured as it is now
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: Mapping[str, str]
@@ -95,11 +99,23 @@ def _recipe(old: _Side, new: _Side, recipe: str) -> RecipeDiff | None:
     found = RecipeDiff(
         id=recipe,
         sign=sign,
+        blocked=_blocked(new, recipe),
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
         changed={name: why for name, why in whys.items() if why},
     )
     return found if sign != "~" or found.added or found.removed or found.changed else None
+
+
+def _blocked(side: _Side, recipe: str) -> str:
+    groups = [found for found in side.groups if found.recipe == recipe]
+    whys = [why_blocked(side.fleet, found.points[0]) or _loose(server_of(side.fleet, found)) for found in groups]
+    return next((why for why in whys if why), "") if all(whys) else ""
+
+
+def _loose(server: Server) -> str | None:
+    why = why_unpinned(server)
+    return f"{why}; `inferfleet pin` fixes it" if why else None
 
 
 def _why(old: _Side, new: _Side, before: _Place, after: _Place) -> str:
@@ -171,6 +187,8 @@ def _recipe_text(recipe: RecipeDiff) -> Iterator[str]:
     by_why: defaultdict[str, list[str]] = defaultdict(list)
     for name, why in recipe.changed.items():
         by_why[why].append(name)
+    if recipe.blocked:
+        yield f"    ! nothing of it is measured as it is now: {recipe.blocked}"
     for why, same in by_why.items():
         yield f"    ~ {_short(recipe.id, same)}: a new history begins: {why}"
 

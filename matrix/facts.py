@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.dialect import Dialect
+from matrix.slo import Slo
 
 # A lone `$` also matches before a newline at the end, hence `(?!\n)` in every pattern.
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
@@ -236,13 +237,17 @@ class RunLength(Fact, frozen=True, kw_only=True):
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
-    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included."""
+    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included.
+
+    `slo`, the fleet's policy like the run length, is what its goodput is counted by.
+    """
 
     name: str
     isl: Positive
     osl: Positive
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
 
 
 class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="trace", tag_field="kind"):
@@ -258,6 +263,7 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
     longest_tokens: Positive | None = None
     longest_gap_s: Seconds | None = None
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
     source: str = ""
 
 
@@ -278,6 +284,7 @@ class ConversationWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, 
     gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     gap_shape: Literal["exponential", "constant"] = "exponential"
     waits_for: Literal["person", "tool"] = "person"
+    slo: Slo | None = None
     run_length: RunLength = RunLength()
 
     @property
@@ -296,7 +303,8 @@ class Host(Fact, frozen=True, kw_only=True):
     `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together. `runners` names the
     machines: hosts that name the same one share it. `slots`: each is a place in another scheduler's queue (a runner
     on a Slurm login node), takes a job of any size, and says nothing about how many nodes are behind. `window_h` is
-    how long a night it is ours, null for as long as the plan says.
+    how long a night it is ours, null for as long as the plan says. `by_hand`: it takes what somebody starts on it by
+    name, and is no part of any night.
     """
 
     label: Id
@@ -307,6 +315,7 @@ class Host(Fact, frozen=True, kw_only=True):
     linked: bool = False
     slots: bool = False
     window_h: Annotated[float, msgspec.Meta(gt=0, le=24)] | None = None
+    by_hand: bool = False
     memory_bytes: Positive | None = None
     backend: Id | None = "process"
     cores_for_server: Positive | None = None

@@ -29,6 +29,16 @@ class Night:
     git_sha: str
 
 
+def runners_of(fleet: Fleet, jobs: Iterable[Job]) -> dict[str, tuple[str, ...]]:
+    """The names of the runners that may take the jobs, by label. A label with machines nobody named is left out."""
+    named: dict[str, tuple[str, ...]] = {}
+    for label in sorted({job.label for job in jobs}):
+        hosts = [host for host in fleet.hosts.values() if host.label == label]
+        if hosts and all(host.runners for host in hosts):
+            named[label] = tuple(sorted({name for host in hosts for name in host.runners}))
+    return named
+
+
 def job_of(
     fleet: Fleet,
     host: Host,

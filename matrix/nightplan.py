@@ -15,7 +15,7 @@ from matrix.errors import DataProblems
 from matrix.expand import point_of
 from matrix.forecast import HORIZON_NIGHTS, after, forecast
 from matrix.history import NO_HISTORY
-from matrix.jobs import in_order, job_of
+from matrix.jobs import in_order, job_of, runners_of
 from matrix.pack import Cut, pack, yard_of
 from matrix.plan import LeftOut, Plan, PlannedPoint, Short
 from matrix.planner import with_selection
@@ -76,6 +76,7 @@ def build_night(fleet: Fleet, night: Night, asked: Asked) -> Plan:
         git_sha=night.git_sha,
         jobs=jobs,
         left_out=tuple(left.values()),
+        runners=runners_of(fleet, jobs),
         window_minutes=policy.window_minutes,
         gpu_hours=policy.gpu_hours,
         retry_points=int(policy.retry_share * sum(len(job.points) for job in jobs)),

@@ -54,7 +54,7 @@ def yard_of(hosts: Iterable[Host], policy: Policy) -> Yard:
     """Machines without a name are called after their label."""
     labels: dict[str, list[str]] = {}
     minutes: dict[str, float] = {}
-    for host in hosts:
+    for host in (one for one in hosts if not one.by_hand):
         ours = min(policy.window_minutes, (host.window_h or 24.0) * 60)
         numbered = tuple(f"{host.label}/{number}" for number in range(host.machines))
         for name in host.runners or numbered:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import Fact, Id, Model
+from matrix.facts import Fact, Id, Model, RunnerName
 from matrix.point import Point
 from matrix.serving import Layout
 
@@ -96,6 +96,7 @@ class Short(Fact, frozen=True, kw_only=True):
 class Plan(Fact, frozen=True, kw_only=True):
     """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution.
 
+    `runners` are the names of the machines behind a label, where the fleet names them: no other may send its results.
     The plan of a whole night also says its window, its GPU-hours and how many points may be tried a second time.
     """
 
@@ -106,6 +107,7 @@ class Plan(Fact, frozen=True, kw_only=True):
     git_sha: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    runners: dict[Id, tuple[RunnerName, ...]] = {}
     window_minutes: float | None = None
     gpu_hours: float | None = None
     retry_points: int | None = None

@@ -12,7 +12,7 @@ from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand, point_of
 from matrix.group import group
 from matrix.history import NO_HISTORY
-from matrix.jobs import in_order, job_of
+from matrix.jobs import in_order, job_of, runners_of
 from matrix.places import why_not_on
 from matrix.plan import LeftOut, Plan, PlannedPoint
 from matrix.point import Point, point_id, point_key
@@ -65,6 +65,7 @@ def build_plan(
         git_sha=night.git_sha,
         jobs=tuple(jobs),
         left_out=tuple(left_out.values()),
+        runners=runners_of(fleet, jobs),
     )
 
 

@@ -104,8 +104,10 @@ def digest(value: object) -> str:
 
 
 def point_key(point: Point) -> str:
-    """A point's identity. How long it is measured is policy, names and sources are labels: these are left out."""
-    labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
+    """A point's identity. How long it is measured and what is good enough are policy, names and sources are labels:
+    these are left out.
+    """
+    labels: dict[str, object] = {"run_length": RunLength(), "slo": None, "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))

@@ -90,6 +90,12 @@ class Missing(StrEnum):
     NO_ARTIFACT = "no_artifact"
     NO_POINT_FILE = "no_point_file"
     BLOCKED = "blocked"
+    # instead of no_artifact, where GitHub's record of the job says more
+    RUNNER_LOST = "runner_lost"
+    NEVER_SCHEDULED = "never_scheduled"
+    JOB_CANCELLED = "job_cancelled"
+    UPLOAD_FAILED = "upload_failed"
+    EXPIRED = "expired"
 
 
 class Quarantine(StrEnum):
@@ -101,3 +107,6 @@ class Quarantine(StrEnum):
     UNPLANNED = "unplanned"
     CONFLICTING_COPIES = "conflicting_copies"
     ARITHMETIC = "arithmetic"
+    # against GitHub's own record of the job that is said to have sent it
+    JOB_MISMATCH = "job_mismatch"
+    OUTSIDE_JOB = "outside_job"

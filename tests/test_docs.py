@@ -14,6 +14,7 @@ from inferfleet import cli
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+HOSTS = (ROOT / "runners" / "HOSTS.md").read_text()
 
 
 def _commands() -> dict[str, click.Command]:
@@ -44,11 +45,20 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+@pytest.mark.parametrize("text", [README, CONTRIBUTING, HOSTS], ids=["README", "CONTRIBUTING", "HOSTS"])
 def test_every_command_the_docs_name_exists(text: str) -> None:
     code = "".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))
     for name, sub in re.findall(r"\binferfleet ([a-z-]+)(?: ([a-z-]+))?", code):
         assert name in COMMANDS or f"{name} {sub}" in COMMANDS
+
+
+def test_the_page_for_hosts_is_short_and_its_commands_take_what_they_are_given() -> None:
+    assert len(HOSTS.splitlines()) <= 120
+    lines = re.findall(r"^[$#] .*\.ci/inferfleet runner ([a-z]+)(.*)", HOSTS, re.MULTILINE)
+    assert len(lines) >= 7
+    for name, rest in lines:
+        known = {opt for option in COMMANDS[f"runner {name}"].params for opt in option.opts}
+        assert set(re.findall(r"--[a-z-]+", rest.partition(" # ")[0].partition("    #")[0])) <= known
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
@@ -83,3 +93,22 @@ def test_every_word_of_how_a_point_can_end_is_documented() -> None:
     text = (ROOT / "matrix" / "README.md").read_text()
     words = [*Outcome, *Reason, *Missing, *Quarantine]
     assert [word for word in words if f"`{word}`" not in text] == []
+
+
+def test_the_walk_throughs_are_short_and_tell_the_truth_too(tmp_path: Path) -> None:
+    import shutil
+
+    from matrix.check import check
+    from matrix.fleet import DATA, load_fleet
+
+    text = (ROOT / "MAINTAINING.md").read_text()
+    assert len(text.splitlines()) <= 150
+    test_every_command_the_docs_name_exists(text)
+    test_every_make_target_the_docs_name_exists(text)
+    test_every_relative_link_leads_to_a_file(text)
+    (host,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    shutil.copytree(DATA, tmp_path / "data")
+    (tmp_path / "data" / "hosts" / "mine.yaml").write_text(host)
+    fleet = load_fleet(tmp_path / "data")
+    assert check(fleet) == []
+    assert fleet.hosts["my-h200"].by_hand

@@ -12,7 +12,7 @@ from benchmarks.bench.options import BenchOptions, Outputs
 from matrix.errors import FleetError, nearest
 from matrix.facts import ConversationWorkload, Fact, RandomWorkload, TraceWorkload
 from matrix.point import Concurrency, Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 from matrix.trace import read_trace
 
 if TYPE_CHECKING:

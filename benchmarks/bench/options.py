@@ -9,7 +9,7 @@ from benchmarks.session_metrics import TurnStats
 from matrix.facts import Fact, Workload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
-from matrix.search import Slo
+from matrix.slo import Slo
 from matrix.words import Reason
 
 REPORT_SCHEMA = 1

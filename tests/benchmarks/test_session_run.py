@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
+from benchmarks.queues import recorded_ns
 from benchmarks.records import NO_OPTIONS, LoadOptions, RequestError, RequestRecord, StopRule, Target, Warmup, Window
-from benchmarks.session_run import recorded_ns
 from benchmarks.sessions import Sessions, made_up, recorded
 from matrix.errors import FleetError
 from matrix.facts import ConversationWorkload

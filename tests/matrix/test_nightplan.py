@@ -101,7 +101,7 @@ def test_equal_questions_have_equal_plans(shipped: Fleet) -> None:
 
 
 @given(number=st.integers(0, 99))
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_recipe_more_changes_no_other_job(tmp_path: Path, number: int) -> None:
     before = load_fleet(many_points(tmp_path / "a", 3))
     root = many_points(tmp_path / "b", 3)
