@@ -86,7 +86,7 @@ def _is_night(run: Run) -> bool:
 
 def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[str, RunEntry], out: Path) -> str:
     plan = fetch_plan(github, night.id)
-    points = len(planned_points(plan))
+    points = sum(not planned.point.repeat for _, planned in planned_points(plan).values())
     entry = whole.get(plan.run_id)
     if entry is not None and entry.planned == points and not entry.missing:
         return f"run {night.id}: {plan.run_id} is published whole"
@@ -97,7 +97,7 @@ def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[st
     collected = found.assemble(closed=all(sweep.status == "completed" for sweep in sweeps) and not found.unanswered)
     if collected is not None:
         _write(collected, out / plan.run_id)
-    count = len(collected.rows) if collected else 0
+    count = sum(not row.repeat for row in collected.rows) if collected else 0
     said = f"run {night.id}: {plan.run_id}: {count} of {points} points, {found.rechecked} artifacts read again"
     return "; ".join([said, *found.said])
 

@@ -15,6 +15,7 @@ from aggregate import dataset, manifest
 from aggregate.columns import metrics_of, missing_row
 from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
+from aggregate.order import with_order_effects
 from aggregate.rows import Row, row_id
 from matrix.errors import FleetError
 from matrix.facts import Fact
@@ -33,7 +34,8 @@ _FROM_PLAN = (
     *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
     *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
     *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
-    *("rate_per_s", "arrival", "burstiness", "power_cap_w", "isolation", "alone"),
+    *("rate_per_s", "arrival", "burstiness", "prompts", "prompt_set", "shared_prefix_share", "prefix_groups"),
+    *("power_cap_w", "isolation", "alone", "repeat", "twin_of"),
 )
 
 
@@ -90,6 +92,9 @@ def _check(merged: Merged, plan: Plan) -> None:
             if getattr(row, name) != getattr(expected, name):
                 raise FleetError(f"{row.point_id}: {name} is not what the plan says; merge again with this plan")
         _check_numbers(row)
+    for row, judged in zip(merged.rows, with_order_effects(merged.rows), strict=True):
+        if row != judged:
+            raise FleetError(f"{row.point_id}: not ok, for {judged.detail}; merge again with this plan")
 
 
 def _check_numbers(row: Row) -> None:

@@ -203,7 +203,7 @@ def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
 
 def summary(plan: Plan) -> str:
     """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`, of those this host could have measured."""
-    points = sum(len(job.points) for job in plan.jobs)
+    points = sum(not planned.point.repeat for job in plan.jobs for planned in job.points)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
     asked = [left.why for left in plan.left_out if not left.why.startswith(NOT_ASKED_FOR)]

@@ -39,7 +39,8 @@ class Server(Fact, frozen=True, kw_only=True):
 class PlannedPoint(Fact, frozen=True, kw_only=True):
     """A point with its identity and the minutes it is expected to take (warm-up included). `why` it is in tonight.
 
-    An `alone` point gets a server of its own, started when the points before it are done.
+    An `alone` point gets a server of its own, started when the points before it are done. A `repeat` is the first on
+    its server once more, as the last.
     """
 
     id: str

@@ -222,7 +222,11 @@ class Provenance(Fact, frozen=True, kw_only=True):
 
 
 class PointResult(Fact, frozen=True, kw_only=True):
-    """`outcome` null means the point was running when this was last written: a killed runner leaves that."""
+    """`outcome` null means the point was running when this was last written: a killed runner leaves that.
+
+    `cache_hit_rate` is the share of prompt tokens, the warm-up's included, that the server's own counters say came from
+    its prefix cache; null with a `cache_reason`.
+    """
 
     schema_version: int = RESULT_SCHEMA
     run_id: str
@@ -240,6 +244,8 @@ class PointResult(Fact, frozen=True, kw_only=True):
     energy: Energy | None = None
     energy_reason: str = ""
     quality: Quality = Quality()
+    cache_hit_rate: Amount | None = None
+    cache_reason: Text = ""
     provenance: Provenance
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
-from benchmarks.prompts import point_seed
+from benchmarks.prompts import point_seed, point_seeds
 from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.reference.sets import SHIPPED
+from benchmarks.sources import prompts_of, require_tokenizer, target_for
 from benchmarks.warming import warmup_requests
-from matrix.facts import SessionWorkload, token_range
+from matrix.facts import ReferenceWorkload, SessionWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
-from runners.sources import TRACE_FOLDERS, source_of
+from runners.sources import TRACE_FOLDERS, sessions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from benchmarks.prompts import Purpose
-    from benchmarks.records import Prompt, RequestRecord, Target, Window
+    from benchmarks.prompts import Numbered, Purpose
+    from benchmarks.records import RequestRecord, Target, Window
     from benchmarks.sessions import Sessions
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
@@ -41,6 +41,8 @@ class Measured:
     client: ClientBudget
     quality: Quality
     records: tuple[RequestRecord, ...]
+    cache_hit_rate: float | None = None
+    cache_reason: str = "not scraped"
 
 
 def measure(
@@ -49,20 +51,25 @@ def measure(
     planned: PlannedPoint,
     night_seed: int,
     on_progress: Callable[[str, int, float], None],
+    sets: Path = SHIPPED,
     traces: tuple[Path, ...] = TRACE_FOLDERS,
 ) -> Measured:
-    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`. `traces` hold recordings.
-
-    Raises FleetError where the recording that is asked for is not there.
+    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`; `sets` is the folder of
+    reference prompts, `traces` those of recordings. Raises NoPrompts where they cannot be had.
     """
     point = planned.point
     workload, length = point.workload, point.workload.run_length
-    if isinstance(workload, SessionWorkload):  # whose turns are meant to find their session's context in a cache
-        target = msgspec.structs.replace(target, dialect=msgspec.structs.replace(target.dialect, no_cache={}))
-    prompts_for = source_of(workload, token_range(server.model), traces)
+    if isinstance(workload, ReferenceWorkload):
+        require_tokenizer(workload, target)
+    target = target_for(workload, target)
+    if isinstance(workload, SessionWorkload):
+        sessions = sessions_of(workload, token_range(server.model), traces)
 
-    def prompts(purpose: Purpose) -> Iterator[Prompt] | Sessions:
-        return prompts_for(point_seed(night_seed, planned.key, purpose))
+    def prompts(purpose: Purpose) -> Numbered | Sessions:
+        seeds = point_seeds(night_seed, planned.key, purpose)
+        if isinstance(workload, SessionWorkload):
+            return sessions(seeds.own)
+        return prompts_of(workload, server.model, seeds, sets)
 
     warmup = Warmup(
         prompts=prompts("warmup"),
@@ -99,5 +106,5 @@ def _quality(window: Window) -> Quality:
     received = sum(record.output_tokens or 0 for record in good)
     return Quality(
         length_ratio=received / asked if asked else None,
-        reason="greedy token-match needs a reference run: none exists for random prompts",
+        reason="greedy token-match needs a reference run: there is none",
     )

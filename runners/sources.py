@@ -1,4 +1,4 @@
-"""What a workload sends: prompts that stand alone, made-up conversations, or a recording found on this host."""
+"""The sessions a workload means: made-up conversations, or a recording found on this host."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.prompts import random_prompts
 from benchmarks.sessions import made_up, recorded
+from benchmarks.sources import NoPrompts
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload, TraceWorkload
+from matrix.facts import ConversationWorkload
 from matrix.fleet import DATA
 from matrix.trace import read_trace
+from matrix.words import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from benchmarks.records import Prompt
     from benchmarks.sessions import Sessions
-    from matrix.facts import Workload
-
-    # of a seed
-    Source = Callable[[str], Iterator[Prompt] | Sessions]
+    from matrix.facts import SessionWorkload, TraceWorkload
 
 TRACE_FOLDERS = (DATA / "traces", Path.home() / ".cache" / "inferfleet" / "traces")
 """Small recordings are committed; large ones lie on the host, named after their digest."""
 
 
-def source_of(workload: Workload, token_range: tuple[int, int], traces: tuple[Path, ...]) -> Source:
-    """Raises FleetError where the recording is not there, or is another one."""
-    if isinstance(workload, TraceWorkload):
-        trace = read_trace(find_trace(workload, traces), workload.digest)
-        if workload.longest_tokens != trace.longest_tokens:
-            raise FleetError(f"the longest request of {workload.trace} has {trace.longest_tokens} tokens: say so in it")
-        return partial(recorded, trace, token_range, longest_gap_s=workload.longest_gap_s)
+def sessions_of(
+    workload: SessionWorkload, token_range: tuple[int, int], traces: tuple[Path, ...]
+) -> Callable[[str], Sessions]:
+    """By a seed. Raises NoPrompts where the recording is not there, or is another one."""
     if isinstance(workload, ConversationWorkload):
         return partial(made_up, workload, token_range)
-    return partial(random_prompts, workload, token_range)
+    try:
+        trace = read_trace(find_trace(workload, traces), workload.digest)
+    except FleetError as error:
+        raise NoPrompts(Reason.PROMPTS_MISSING, str(error)) from None
+    if workload.longest_tokens != trace.longest_tokens:
+        detail = f"the longest request of {workload.trace} has {trace.longest_tokens} tokens: say so in it"
+        raise NoPrompts(Reason.PROMPTS_MISSING, detail)
+    return partial(recorded, trace, token_range, longest_gap_s=workload.longest_gap_s)
 
 
 def find_trace(workload: TraceWorkload, folders: tuple[Path, ...]) -> Path:

@@ -10,8 +10,22 @@ import pyarrow.compute as pc
 from aggregate.dataset import to_rows
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.frontiers import GROUP, entrants
+from aggregate.sharing import sharing
 from aggregate.site.page import PageModel, page_model
-from aggregate.site.records import AxisX, AxisY, DeviceKind, Figures, Frontier, Gap, Group, Measurement, Night, Origin
+from aggregate.site.records import (
+    AxisX,
+    AxisY,
+    DeviceKind,
+    Figures,
+    Frontier,
+    Gap,
+    Group,
+    Measurement,
+    Night,
+    Origin,
+    SharedAlone,
+)
+from aggregate.terminal import change_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -20,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aggregate.rows import Row
+    from aggregate.sharing import RecipeSharing
     from aggregate.site.published import PublishedRow
     from matrix.facts import Gpu
 
@@ -40,13 +55,21 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
         measurements=tuple(_measurement(row) for row in found.to_dict("records")),
         frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
+        sharing=tuple(_shared_alone(one) for one in sharing(table).recipes),
+    )
+
+
+def _shared_alone(one: RecipeSharing) -> SharedAlone:
+    throughput, tpot = map(change_text, one.differences)
+    return SharedAlone(
+        recipe=one.recipe, throughput=throughput, tpot=tpot, nights=one.observations, verdict=one.verdict
     )
 
 
 def _newest_run(table: pa.Table) -> tuple[Row, ...]:
-    """All rows of the run planned last: run ids of one night sort by the time they were made."""
+    """All points of the run planned last, without repeats: run ids of one night sort by the time they were made."""
     newest = max(zip(table["night"].to_pylist(), table["run_id"].to_pylist(), strict=True))[1]
-    return tuple(to_rows(table.filter(pc.equal(table["run_id"], newest))))
+    return tuple(row for row in to_rows(table.filter(pc.equal(table["run_id"], newest))) if not row.repeat)
 
 
 def _night(rows: tuple[Row, ...]) -> Night:

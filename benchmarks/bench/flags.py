@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from benchmarks.bench.options import BenchOptions, Outputs
-from matrix.errors import FleetError, nearest
-from matrix.facts import ConversationWorkload, Fact, RandomWorkload, TraceWorkload
+from benchmarks.reference.sets import read_set
+from matrix.errors import FleetError, listed, nearest
+from matrix.facts import ConversationWorkload, Fact, RandomWorkload, ReferenceWorkload, TraceWorkload
 from matrix.point import Concurrency, Rate
 from matrix.slo import Slo
 from matrix.trace import read_trace
@@ -18,7 +19,7 @@ from matrix.trace import read_trace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matrix.facts import Workload
+    from matrix.facts import SizedWorkload, Workload
     from matrix.point import Load
     from matrix.trace import Trace
 
@@ -45,6 +46,9 @@ class Flags(Fact, frozen=True, kw_only=True):
     seconds: float
     requests: int | None
     warmup: int
+    shared_prefix_share: float
+    prefix_groups: int
+    reference: Path | None
     token_ids: str | None
     text: bool
     chat: bool
@@ -73,6 +77,7 @@ def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
         warmup_requests_per_stream=flags.warmup,
         model=flags.model,
         token_ids=_token_ids(flags),
+        reference=flags.reference,
         text=flags.text,
         chat=flags.chat,
         keep_alive=flags.keep_alive,
@@ -91,7 +96,7 @@ def _workload(flags: Flags, trace: Trace | None) -> Workload:
     if flags.conversation is not None:
         return conversation_of(flags.conversation)
     if trace is None:
-        return RandomWorkload(name="bench", isl=flags.isl, osl=flags.osl, ratio=flags.ratio)
+        return _sized(flags)
     return TraceWorkload(
         name=trace.header.name,
         trace="recording",
@@ -137,6 +142,34 @@ def _load(flags: Flags, trace: Trace | None) -> Load:
         )
     except ValueError as error:
         raise FleetError(str(error)) from None
+
+
+def _sized(flags: Flags) -> SizedWorkload:
+    if flags.prefix_groups > 1 and not flags.shared_prefix_share:
+        raise FleetError("--prefix-groups goes with --shared-prefix-share: without it no prompt shares anything")
+    if flags.reference is None:
+        return RandomWorkload(
+            name="bench",
+            isl=flags.isl,
+            osl=flags.osl,
+            ratio=flags.ratio,
+            shared_prefix_share=flags.shared_prefix_share,
+            prefix_groups=flags.prefix_groups,
+        )
+    if flags.ratio != 1 or flags.token_ids is not None:
+        raise FleetError("--reference has prompts of exactly --isl tokens: leave out --ratio and --token-ids")
+    made, digest = read_set(flags.reference)
+    if flags.isl not in made.passages:
+        raise FleetError(f"{flags.reference} has passages of {listed(list(made.passages))} tokens: choose with --isl")
+    return ReferenceWorkload(
+        name="bench",
+        set=digest,
+        tokenizer=made.tokenizer.fingerprint,
+        isl=flags.isl,
+        osl=flags.osl,
+        shared_prefix_share=flags.shared_prefix_share,
+        prefix_groups=flags.prefix_groups,
+    )
 
 
 def _token_ids(flags: Flags) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
 
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
-    `trace` is the file of a workload that is one.
+    `trace` and `reference` are the files of workloads that need one.
     """
 
     url: str
@@ -40,6 +40,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
     warmup_requests_per_stream: int = 1
     model: str | None = None
     token_ids: tuple[int, int] | None = None
+    reference: Path | None = None
     text: bool = False
     chat: bool = False
     keep_alive: bool = True

@@ -13,6 +13,7 @@ from benchmarks.bench.sources import source_of
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
+from benchmarks.prompts import Seeds
 from benchmarks.records import LoadOptions, StopRule, Warmup
 from benchmarks.session_metrics import by_turn
 from benchmarks.warming import warmup_requests
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench.discover import Found
     from benchmarks.bench.options import BenchOptions
+    from benchmarks.prompts import Purpose
     from benchmarks.records import RequestRecord, Window
 
     class Watcher(Protocol):
@@ -52,17 +54,21 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     source = source_of(options, found)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
-        prompts=source(f"{options.seed}/warmup"),
+        prompts=source(_seeds(options, "warmup")),
         requests=warmups,
         max_s=MAX_WARMUP_S,
         on_progress=watcher.warming,
     )
-    prompts = source(f"{options.seed}/measure")
+    prompts = source(_seeds(options, "measure"))
     load_options = LoadOptions(
         warmup=warmup if warmups else None, seed=options.seed, on_record=watcher.record, stop_now=stop_now
     )
     window = run_load(found.target, prompts, options.load, stop, watcher.measuring, load_options)
     return Benched(report=_report(options, found, window, started_at, interrupted=stop_now()), window=window)
+
+
+def _seeds(options: BenchOptions, purpose: Purpose) -> Seeds:
+    return Seeds(f"{options.seed}/{purpose}", options.seed, purpose)
 
 
 def _report(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.bench.discover import Found
     from benchmarks.bench.options import BenchOptions
     from benchmarks.bench.words import Word
-    from benchmarks.prompts import Numbered
+    from benchmarks.prompts import Numbered, Seeds
     from benchmarks.sessions import Ids, Sessions
 
 ASK_S = 300.0
@@ -59,8 +59,8 @@ class Speaker:
         return msgspec.structs.replace(said, messages=texts, template_tokens=added)
 
 
-def source_of(options: BenchOptions, found: Found) -> Callable[[str], Numbered | Sessions]:
-    """By a seed. Raises FleetError for a trace that cannot be read, or a chat server that cannot be asked."""
+def source_of(options: BenchOptions, found: Found) -> Callable[[Seeds], Numbered | Sessions]:
+    """By its seeds. Raises FleetError for a trace that cannot be read, or a chat server that cannot be asked."""
     workload, source = options.workload, found.source
     if not isinstance(workload, TraceWorkload | ConversationWorkload):
         return partial(source.prompts, workload)
@@ -73,11 +73,13 @@ def source_of(options: BenchOptions, found: Found) -> Callable[[str], Numbered |
     )
     ids = source.token_ids or (0, len(source.words))
     if isinstance(workload, ConversationWorkload):
-        return partial(made_up, workload, ids, speak=speaker)
+        talk = partial(made_up, workload, ids, speak=speaker)
+        return lambda seeds: talk(seeds.own)
     if options.trace is None:
         raise FleetError(f"{workload.name}: where is its recording?")
     trace = read_trace(options.trace, workload.digest)
-    return partial(recorded, trace, ids, longest_gap_s=workload.longest_gap_s, speak=speaker)
+    replay = partial(recorded, trace, ids, longest_gap_s=workload.longest_gap_s, speak=speaker)
+    return lambda seeds: replay(seeds.own)
 
 
 def _pair_tokens(found: Found) -> int:

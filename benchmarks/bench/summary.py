@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.certainty import floor_of
-from matrix.facts import ConversationWorkload, RandomWorkload, TraceWorkload
+from matrix.facts import ConversationWorkload, ReferenceWorkload, SessionWorkload, TraceWorkload
 from matrix.point import Rate
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def print_summary(console: Console, report: BenchReport) -> None:
 def load_text(report: BenchReport) -> str:
     """`concurrency 8, 512 tokens in, 128 out`."""
     load, workload = report.load, report.workload
-    what = "requests" if isinstance(workload, RandomWorkload) else "sessions"
+    what = "sessions" if isinstance(workload, SessionWorkload) else "requests"
     if isinstance(load, Rate):
         shape = f" (burstiness {load.burstiness:g})" if load.arrival == "gamma" else ""
         asked = f"{load.requests_per_s:g} {what}/s, {load.arrival}{shape}, at most {load.streams} at once"
@@ -65,7 +65,10 @@ def workload_text(workload: Workload) -> str:
             f"sessions of {workload.turns} turns, {first} tokens in, then {workload.added} more, and {workload.osl} "
             f"out{least}, {workload.gap_s:g} s between turns"
         )
-    return f"{workload.isl} tokens in and {workload.osl} out{least}"
+    groups = f" in {workload.prefix_groups} groups" if workload.prefix_groups > 1 else ""
+    shared = f", the first {workload.shared_prefix_share:.0%} shared{groups}" if workload.shared_prefix_share else ""
+    kind = " of reference text" if isinstance(workload, ReferenceWorkload) else ""
+    return f"{workload.isl} tokens{kind} in and {workload.osl} out{least}{shared}"
 
 
 def _latencies(metrics: Metrics) -> Table:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from benchmarks.prompts import Numbered, random_prompts
+from benchmarks.prompts import Numbered, prefixed_random_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.prompts import Seeds
     from benchmarks.records import Prompt
     from matrix.facts import RandomWorkload
 
@@ -54,9 +55,9 @@ def untested_words() -> tuple[Word, ...]:
     return tuple(Word(" " + word, place) for place, word in enumerate(COMMON))
 
 
-def word_prompts(words: Sequence[Word], workload: RandomWorkload, seed: str, template_tokens: int = 0) -> Numbered:
-    """As `random_prompts`, with words for ids: both the text and the ids are there."""
-    drawn = random_prompts(workload, (0, len(words)), seed)
+def word_prompts(words: Sequence[Word], workload: RandomWorkload, seeds: Seeds, template_tokens: int = 0) -> Numbered:
+    """As `prefixed_random_prompts`, with words for ids: both the text and the ids are there."""
+    drawn = prefixed_random_prompts(workload, (0, len(words)), seeds)
     return Numbered(partial(_worded, tuple(words), drawn.at, template_tokens))
 
 

@@ -142,7 +142,7 @@ def test_a_result_that_is_not_what_the_plan_asked_for_is_quarantined(
     assert row_of(merged, JOB.points[1].id).outcome == "ok"
 
 
-@pytest.mark.parametrize("field", ["server_args_digest", "recipe_digest", "git_sha"])
+@pytest.mark.parametrize("field", ["server_args_digest", "recipe_digest", "git_sha", "image"])
 def test_a_result_of_another_server_recipe_or_commit_is_quarantined(field: str, tmp_path: Path) -> None:
     provenance = msgspec.structs.replace(a_result(PLAN, JOB, FIRST).provenance, **{field: "f" * 64})
     artifact_of(tmp_path, PLAN, JOB, provenance=provenance)

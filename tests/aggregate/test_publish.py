@@ -68,6 +68,7 @@ def test_a_run_is_published_whole(tmp_path: Path) -> None:
         ("year_parquet", "2026", 4),
         ("frontiers", "frontiers", 4),
         ("coverage", "run-1", 4),
+        ("sharing", "sharing", 0),
     }
     table = pq.read_table(entry_path(tmp_path, "night_parquet", "2026-10-01"))
     assert table.column("output_tok_per_s").to_pylist() == [100.0] * 4

@@ -21,8 +21,9 @@ class Options:
     `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
-    server speaks TLS. `keep_prompts` (1) adds to the stamps what was asked. With a `cache_block`, `usage` says how many
-    whole blocks of a prompt's beginning an earlier prompt had. Each message of a chat counts `template_tokens` more.
+    server speaks TLS. `cached_share` of the prompt tokens come from its cache, says its page of metrics.
+    `keep_prompts` (1) adds to the stamps what was asked. With a `cache_block`, `usage` says how many whole blocks of a
+    prompt's beginning an earlier prompt had. Each message of a chat counts `template_tokens` more.
     """
 
     scenario: str = "ok"
@@ -36,6 +37,7 @@ class Options:
     tokenizer: str = "none"
     refuses: str = "nothing"
     after: int = 2
+    cached_share: float = 0.0
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.facts import ConversationWorkload, RandomWorkload, RunLength, TraceWorkload
+from matrix.facts import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
 from matrix.slo import Slo
@@ -38,6 +38,7 @@ def test_an_id_is_readable() -> None:
     capped = msgspec.structs.replace(POINT, power_cap_w=400, isolation="strict")
     assert point_id(capped) == "r.tp8.1k1k.c64.cap400w.strict"
     assert point_id(msgspec.structs.replace(POINT, alone=True)) == "r.tp8.1k1k.c64.alone"
+    assert point_id(msgspec.structs.replace(POINT, repeat=True)) == "r.tp8.1k1k.c64.repeat"
 
 
 def test_a_key_is_pinned_so_that_no_refactoring_ever_changes_a_history() -> None:
@@ -50,6 +51,17 @@ def test_a_default_that_is_written_out_is_no_other_point() -> None:
     workload = msgspec.structs.replace(POINT.workload, ratio=ratio)
     written = msgspec.structs.replace(POINT, workload=workload, isolation=isolation, serving=Serving())
     assert point_key(written) == point_key(POINT)
+
+
+def test_the_prompts_of_a_point_are_part_of_its_identity() -> None:
+    """Which set, and what share is common; not the set's tokenizer, which the set says itself."""
+    text = ReferenceWorkload(name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2)
+    changes: list[dict[str, object]] = [{"set": "1" * 64}, {"shared_prefix_share": 0.5}, {"tokenizer": "1" * 64}]
+    key, *others = [
+        point_key(msgspec.structs.replace(POINT, workload=msgspec.structs.replace(text, **change)))
+        for change in ({}, *changes)
+    ]
+    assert [other == key for other in others] == [False, False, True]
 
 
 def test_how_long_a_point_is_measured_is_not_part_of_its_identity() -> None:
@@ -65,6 +77,7 @@ def test_what_is_good_enough_is_not_part_of_its_identity() -> None:
         assert len(keys) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_keys_are_equal_exactly_when_points_are(seed: int) -> None:
     found = list(random_points(seed, 200))
@@ -91,7 +104,10 @@ def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
         gap_shape="constant",
         waits_for="tool",
     )
-    for workload, fields in ((FULL.workload, 51), (trace, 52), (talk, 57)):
+    text = ReferenceWorkload(
+        name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2, shared_prefix_share=0.5, prefix_groups=2
+    )
+    for workload, fields in ((FULL.workload, 54), (trace, 53), (text, 54), (talk, 58)):
         point = msgspec.structs.replace(FULL, workload=workload)
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}

@@ -17,7 +17,7 @@ from matrix.point import point_id, point_key
 from matrix.result import PointResult
 from matrix.trace import prompts_and_answers, read_trace
 from matrix.words import Reason
-from runners.sources import find_trace, source_of
+from runners.sources import find_trace, sessions_of
 from tests.matrix.test_trace import SMALL
 from tests.night import make_night
 from tests.runners.conftest import PlanOf
@@ -84,7 +84,7 @@ def test_a_recording_that_is_not_on_the_host_is_a_row_that_says_where_to_put_it(
 ) -> None:
     plan = planned(plan_of(streams=(2,)), RECORDED)
     (result,) = run(plan, tmp_path, traces=(tmp_path / "nowhere",)).values()
-    assert result.reasons == (Reason.INTERNAL_ERROR,)
+    assert result.reasons == (Reason.PROMPTS_MISSING,)
     assert f"put it into {tmp_path / 'nowhere'} as {TRACE.digest}.jsonl" in result.detail
 
 
@@ -94,10 +94,10 @@ def test_a_recording_is_found_by_its_digest_or_name_and_no_other_is_taken(tmp_pa
     assert find_trace(RECORDED, (tmp_path, SMALL.parent)).stem == TRACE.digest
     other = msgspec.structs.replace(RECORDED, digest="0" * 64)
     with pytest.raises(FleetError, match="its sha256 is"):
-        source_of(other, (1, 9), (SMALL.parent,))
+        sessions_of(other, (1, 9), (SMALL.parent,))
     longer = msgspec.structs.replace(RECORDED, longest_tokens=500)
     with pytest.raises(FleetError, match="534 tokens"):
-        source_of(longer, (1, 9), (SMALL.parent,))
+        sessions_of(longer, (1, 9), (SMALL.parent,))
 
 
 def test_sessions_on_the_real_engine_find_their_context_in_its_cache(

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from benchmarks.bench.options import BenchReport
+from matrix.facts import RandomWorkload
 from tests.fake_server.running import ROOT, running
 
 if TYPE_CHECKING:
@@ -242,3 +243,31 @@ def test_what_cannot_be_held_is_said_before_anything_is_sent(flags: tuple[str, .
     done = bench(1, *flags)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--prefix-groups", "4"), "--prefix-groups goes with --shared-prefix-share"),
+        (("--reference", "README.md"), "is no set of reference prompts"),
+        (("--reference", "README.md", "--ratio", "0.5"), "leave out --ratio"),
+        (("--reference", "README.md", "--token-ids", "10:900"), "leave out --ratio and --token-ids"),
+    ],
+)
+def test_prompts_that_contradict_themselves_are_refused_before_a_server_is_asked(
+    flags: tuple[str, ...], why: str
+) -> None:
+    done = bench(9, *flags)
+    assert done.returncode == 1
+    assert why in done.stderr
+
+
+def test_a_share_of_every_prompt_can_be_common(tmp_path: Path) -> None:
+    with running(tokenizer="vllm") as server:
+        load = ("--requests", "20", "--json", str(tmp_path / "r.json"), "--shared-prefix-share", "0.5")
+        done = bench(server.port, *load, "--prefix-groups", "2")
+    assert done.returncode in (0, 4), done.stderr
+    assert "16 tokens in and 8 out, the first 50% shared in 2 groups" in done.stdout
+    workload = report_of(tmp_path / "r.json").workload
+    assert isinstance(workload, RandomWorkload)
+    assert workload.prefix_groups == 2

@@ -10,6 +10,7 @@ from benchmarks.bench.discover import discover
 from benchmarks.bench.options import BenchOptions
 from benchmarks.bench.sources import source_of
 from benchmarks.client import run_load
+from benchmarks.prompts import Seeds
 from benchmarks.sessions import Sessions
 from matrix.errors import FleetError
 from matrix.facts import ConversationWorkload, TraceWorkload
@@ -37,7 +38,7 @@ def test_a_chat_is_messages_by_turns_counted_with_their_template(template: int) 
         found = discover(asked)
         source = source_of(asked, found)
         before = len(server.stamps())
-        window = run_load(found.target, source("x"), Concurrency(streams=2), stop_after(16))
+        window = run_load(found.target, source(Seeds("x", "x")), Concurrency(streams=2), stop_after(16))
         stamps = server.stamps()[before:]
     assert errors(window) == {None}
     for record in window.records:
@@ -61,7 +62,7 @@ def test_a_trace_has_its_recorded_lengths_however_it_is_said(how: str) -> None:
         asked = options(server.port, workload=RECORDED, trace=SMALL, **spellings[how])
         found = discover(asked)
         source = source_of(asked, found)
-        window = run_load(found.target, source("x"), Concurrency(streams=6), stop_after(24))
+        window = run_load(found.target, source(Seeds("x", "x")), Concurrency(streams=6), stop_after(24))
     assert errors(window) == {None}
     for record in window.records:
         assert record.turn_of is not None
@@ -75,4 +76,4 @@ def test_a_trace_without_its_file_is_refused() -> None:
         with pytest.raises(FleetError, match="where is its recording"):
             source_of(asked, discover(asked))
         plain = source_of(options(server.port), discover(asked))
-    assert isinstance(plain("x"), Sessions)
+    assert isinstance(plain(Seeds("x", "x")), Sessions)
