@@ -74,9 +74,9 @@ def server_of(fleet: Fleet, found: ServerGroup) -> Server:
 def in_order(points: Iterable[PlannedPoint], first: frozenset[str], job_id: str, seed: int) -> list[PlannedPoint]:
     """An order drawn from the night's seed, so that server age favours no point over the nights.
 
-    Those in `first` come first, so that a cut night still has its frontiers; those with a server of their own come
-    last, for it can only start when the shared one is gone.
+    Those in `first` come first, so that a cut night still has its frontiers; searches come after all that, for they
+    may break the server; those with a server of their own come last, for it can only start when the shared one is gone.
     """
     shuffled = sorted(points, key=lambda point: point.id)
     random.Random(f"{seed}/{job_id}").shuffle(shuffled)  # noqa: S311 - an order, not a secret
-    return sorted(shuffled, key=lambda point: (point.point.alone, point.id not in first))
+    return sorted(shuffled, key=lambda one: (one.point.alone, one.point.search is not None, one.id not in first))

@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from matrix.parent import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -49,12 +51,12 @@ def clock(minutes: float) -> str:
 
 
 def _headline(plan: Plan) -> str:
-    points = sum(len(job.points) for job in plan.jobs)
+    points = counted([planned.point for job in plan.jobs for planned in job.points])
     hours = sum(gpu_minutes(job) for job in plan.jobs) / 60
     ends = max(((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs), default=0.0)
     window = clock(plan.window_minutes or 0.0)
     return (
-        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {points} points, {hours:,.0f} GPU-hours\n"
+        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {points}, {hours:,.0f} GPU-hours\n"
         f"expected to end {clock(ends)} into a window of {window}; {plan.retry_points} points may be tried twice"
     )
 

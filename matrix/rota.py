@@ -62,7 +62,8 @@ class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
     `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
-    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
+    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified. A `search`
+    watches no frontier and is never measured alone.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Candidate:
     every_nights: int
     series: str
     load: float
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int
     """Tonight's claims. Deterministic: equal arguments, equal rota."""
     if not policy.by_age:
         return _by_calendar(candidates, night)
-    watching = sentinels(candidates, memory)
+    watching = sentinels((one for one in candidates if not one.search), memory)
     wanted: dict[str, Want] = {}
     waiting: dict[str, str] = {}
     rest: list[Candidate] = []
@@ -221,8 +223,8 @@ def _add_rest(
     Without that share, points first measured on one night would all come due on one night, for ever.
     """
     jobs: dict[str, list[Candidate]] = {}
-    for one in rest:
-        jobs.setdefault(one.job, []).append(one)
+    for one in rest:  # a search comes round at its own pace, and must not slow down the points of its job
+        jobs.setdefault(f"{one.job}/search" if one.search else one.job, []).append(one)
     limits = {job: max(_limit(one, policy) for one in members) for job, members in jobs.items()}
     ages = {job: max(_age_or_ever(memory, one, night) for one in members) for job, members in jobs.items()}
     share = math.ceil(sum(1 / limit for limit in limits.values()) - 1e-9)
@@ -251,7 +253,8 @@ def _pairs(
     """Jobs drawn by the night's seed whose points are measured twice tonight: on their shared server, and alone."""
     members: dict[str, list[Candidate]] = {}
     for one in candidates:
-        members.setdefault(one.job, []).append(one)
+        if not one.search:
+            members.setdefault(one.job, []).append(one)
     drawn = {job for job, found in members.items() if len(found) > 1 and fraction(seed, job) < policy.pair_share}
     for job in drawn:
         for one in members[job]:

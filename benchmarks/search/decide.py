@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.search.steps import Observation
-    from matrix.search import Search
+    from matrix.parent import Search
 
 
 def decide(search: Search, seen: Sequence[Observation]) -> Measure | Finding:

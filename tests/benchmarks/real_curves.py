@@ -15,8 +15,9 @@ from benchmarks.search.decide import decide
 from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Finding, Measure, Observation
 from matrix.facts import RandomWorkload
+from matrix.parent import Search
 from matrix.point import Concurrency, Point
-from matrix.search import Bounds, Refine, Search
+from matrix.search import Bounds, Refine
 from matrix.serving import Layout
 
 if TYPE_CHECKING:

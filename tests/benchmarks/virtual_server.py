@@ -11,7 +11,8 @@ from benchmarks.records import ClientHealth, RequestError, RequestRecord, Window
 from benchmarks.search.decide import decide
 from benchmarks.search.observe import observe
 from benchmarks.search.steps import Finding, Measure, Observation
-from matrix.search import Reach, Search
+from matrix.parent import Search
+from matrix.search import Reach
 
 HEALTH = ClientHealth(
     kernel_stamps=True, stamp_delay_ns=(), cpu_s=0.0, reads=0, reads_with_several_events=0, wall_clock_drift_s=0.0

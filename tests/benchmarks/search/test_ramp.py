@@ -8,8 +8,9 @@ import pytest
 from benchmarks.search.decide import decide
 from benchmarks.search.steps import Finding, Measure, Observation, Stop
 from matrix.facts import RandomWorkload
+from matrix.parent import Search
 from matrix.point import Concurrency, Point, Rate
-from matrix.search import Bounds, Ramp, Search
+from matrix.search import Bounds, Ramp
 from matrix.serving import Layout
 from tests.benchmarks.virtual_server import VirtualServer, searched
 

@@ -8,8 +8,9 @@ from benchmarks.search.decide import decide
 from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Finding, Measure, Observation, Stop
 from matrix.facts import RandomWorkload
+from matrix.parent import Search
 from matrix.point import Concurrency, Point
-from matrix.search import Bounds, Refine, Search
+from matrix.search import Bounds, Refine
 from matrix.serving import Layout
 from tests.benchmarks.real_curves import real_curves, refined
 from tests.benchmarks.virtual_server import VirtualServer, searched
