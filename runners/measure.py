@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.prompts import Purpose
-    from benchmarks.records import Prompt, RequestRecord, Target, Window
+    from benchmarks.records import Prompt, Target, Window
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
 
@@ -35,7 +35,7 @@ class Measured:
     metrics: Metrics | None
     client: ClientBudget
     quality: Quality
-    records: tuple[RequestRecord, ...]
+    window: Window
 
 
 def measure(
@@ -83,7 +83,7 @@ def measure(
         metrics=metrics,
         client=budget,
         quality=_quality(window),
-        records=window.records,
+        window=window,
     )
 
 

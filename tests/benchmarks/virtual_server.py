@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.records import ClientHealth, RequestError, RequestRecord, Window
 from benchmarks.search.decide import decide
 from benchmarks.search.observe import observe
-from benchmarks.search.steps import Finding, Measure, Observation
+from benchmarks.search.steps import Measure, Observation
+from matrix.finding import Finding
 from matrix.parent import Search
 from matrix.search import Reach
 

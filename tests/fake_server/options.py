@@ -21,7 +21,8 @@ class Options:
     `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
-    server speaks TLS.
+    server speaks TLS. With more than `capacity` requests in flight every token takes longer, and all of them together
+    get less done; with more than `refuses_above` a request is turned away (0: never).
     """
 
     scenario: str = "ok"
@@ -39,6 +40,8 @@ class Options:
     exit_after_s: float = 0.0
     exit_code: int = 1
     certificate: str = ""
+    capacity: int = 0
+    refuses_above: int = 0
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:
