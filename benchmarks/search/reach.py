@@ -67,7 +67,7 @@ def finding(reach: Reach, seen: Sequence[Observation], stop: Stop) -> Finding:
     tried = tried_of(reach, seen)
     low, high = _bracket(tried)
     unsure = [one.size for one in tried if one.verdict in (Verdict.UNSURE, Verdict.OPEN)]
-    doubt = "; not certified either way at " + listed(f"{size:g}" for size in unsure) if unsure else ""
+    doubt = "; not certified either way at " + listed([f"{size:g}" for size in unsure]) if unsure else ""
     return Finding(
         stop=stop,
         size=low,

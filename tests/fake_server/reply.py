@@ -162,7 +162,7 @@ class Reply:
         self.writer.write(head.encode())
 
     async def stream(self, events: list[Event]) -> None:
-        """A head and these events at their times, or later while the server is over its capacity; the body stays open."""
+        """A head and these events at their times, later while the server is over its capacity; the body stays open."""
         self.head(200, "text/event-stream; charset=utf-8")
         behind_s = due_s = 0.0
         for event in events:
