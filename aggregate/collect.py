@@ -110,7 +110,7 @@ def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[st
     collected = assemble(plan, rows, refused, closed=all(sweep.status == "completed" for sweep in sweeps))
     if collected is not None:
         _write(collected, out / plan.run_id)
-    count = len(collected.rows) if collected else 0
+    count = collected.coverage.planned if collected else 0
     return "; ".join([f"run {night.id}: {plan.run_id}: {count} of {points} points", *unread])
 
 
@@ -134,7 +134,9 @@ def assemble(plan: Plan, rows: dict[str, Row], refused: list[Refused], *, closed
     )
     if not found:
         return None
-    ordered = tuple(sorted(found, key=lambda row: row.point_id))
+    names = {row.point_id for row in found}
+    children = [row for row in rows.values() if row.search_parent in names]
+    ordered = tuple(sorted((*found, *children), key=lambda row: row.point_id))
     coverage = coverage_of(ordered, in_order(refused))
     return Collected(plan=part_of(plan, jobs), rows=ordered, coverage=coverage)
 

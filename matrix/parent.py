@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from matrix.facts import Fact
+from matrix.plan import PlannedPoint
 from matrix.point import Point, digest, load_slug, named, point_id, point_key, search_slug, with_size
 from matrix.search import Bounds, Method, Seek, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+MOST_LOAD = 1e6
+_LOAD = re.compile(
+    r"[cq](?P<size>[0-9]+(?:p[0-9]+)?(?:e-?[0-9]+)?)(?:-(?!r[0-9])[a-z0-9]+)*(?:-r(?P<again>[0-9]{1,4}))?", re.ASCII
+)
 
 
 class Search(Fact, frozen=True, kw_only=True):
@@ -61,6 +68,34 @@ def child_id(search: Search, size: float, replicate: int = 1) -> str:
 def child_key(search: Search, size: float) -> str:
     """The identity of a child's series: its parent and its load."""
     return digest([search_key(search), with_size(search.base.load, size)])
+
+
+def child_of_name(search: Search, name: str) -> tuple[float, int] | None:
+    """The load and the replicate of a child with this id; None for any other name. The inverse of `child_id`."""
+    before, _, after = named(search.base, f"{search_slug(search.method, search.base.load)}.@").partition("@")
+    if not (name.startswith(before) and name.endswith(after)):
+        return None
+    match = _LOAD.fullmatch(name.removeprefix(before).removesuffix(after))
+    if match is None:
+        return None
+    size, replicate = float(match["size"].replace("p", ".")), int(match["again"] or 1)
+    return (size, replicate) if 0 < size <= MOST_LOAD and child_id(search, size, replicate) == name else None
+
+
+def planned_child(parent: PlannedPoint, size: float, replicate: int = 1, min_requests: int = 1) -> PlannedPoint:
+    """The point of one measurement. What a percentile needs in requests is asked on top of the workload's minimum."""
+    search = search_of(parent.point)
+    if search is None:
+        raise ValueError(f"{parent.id} is no search")
+    point = child(search, size)
+    length = point.workload.run_length
+    enough = msgspec.structs.replace(length, min_requests=max(length.min_requests, min_requests))
+    return PlannedPoint(
+        id=child_id(search, size, replicate),
+        key=child_key(search, size),
+        point=msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, run_length=enough)),
+        expected_minutes=parent.expected_minutes / search.bounds.max_measurements,
+    )
 
 
 def counted(points: Sequence[Point]) -> str:

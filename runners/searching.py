@@ -16,8 +16,7 @@ from benchmarks.search.decide import decide, found
 from benchmarks.search.observe import observe
 from benchmarks.search.steps import Measure
 from matrix.finding import ChildOf, Stop
-from matrix.parent import child, child_id, child_key, search_of
-from matrix.plan import PlannedPoint
+from matrix.parent import planned_child, search_of
 from matrix.search import Ramp, Reach
 from matrix.words import Reason
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.search.steps import Observation
     from matrix.parent import Search
+    from matrix.plan import PlannedPoint
     from matrix.result import PointResult
     from matrix.search import Slo
     from runners.ledger import Ledger
@@ -70,7 +70,7 @@ def conduct(parent: PlannedPoint, hands: Hands) -> PointResult:
 
 def _measure(parent: PlannedPoint, search: Search, said: Measure, hands: Hands) -> tuple[PointResult, Measured | None]:
     """One child, from its file to its verdict; null for the measurement that this host could not make."""
-    planned = planned_child(parent, search, said)
+    planned = planned_child(parent, said.size, said.replicate, said.min_requests)
     hands.ledger.start_child(
         planned, ChildOf(parent=parent.id, size=said.size, replicate=said.replicate), hands.server_age_s()
     )
@@ -83,20 +83,6 @@ def _measure(parent: PlannedPoint, search: Search, said: Measure, hands: Hands) 
         result = hands.ledger.finish(planned, kept, exempt)
     hands.on_child(result)
     return result, None if isinstance(measured, str) else measured
-
-
-def planned_child(parent: PlannedPoint, search: Search, said: Measure) -> PlannedPoint:
-    """The point of one measurement. What a percentile needs in requests is asked on top of the workload's minimum."""
-    point = child(search, said.size)
-    length = point.workload.run_length
-    enough = msgspec.structs.replace(length, min_requests=max(length.min_requests, said.min_requests))
-    point = msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, run_length=enough))
-    return PlannedPoint(
-        id=child_id(search, said.size, said.replicate),
-        key=child_key(search, said.size),
-        point=point,
-        expected_minutes=parent.expected_minutes / search.bounds.max_measurements,
-    )
 
 
 def _drawn(planned: PlannedPoint, replicate: int) -> PlannedPoint:

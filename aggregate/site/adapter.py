@@ -44,9 +44,10 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
 
 
 def _newest_run(table: pa.Table) -> tuple[Row, ...]:
-    """All rows of the run planned last: run ids of one night sort by the time they were made."""
+    """The planned rows of the run planned last: run ids of one night sort by the time they were made."""
     newest = max(zip(table["night"].to_pylist(), table["run_id"].to_pylist(), strict=True))[1]
-    return tuple(to_rows(table.filter(pc.equal(table["run_id"], newest))))
+    rows = to_rows(table.filter(pc.equal(table["run_id"], newest)))
+    return tuple(row for row in rows if row.search_parent is None)
 
 
 def _night(rows: tuple[Row, ...]) -> Night:
