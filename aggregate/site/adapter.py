@@ -8,10 +8,24 @@ import msgspec
 import pyarrow.compute as pc
 
 from aggregate.dataset import to_rows
+from aggregate.findings import findings_of
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.frontiers import GROUP, entrants
+from aggregate.series import shared
 from aggregate.site.page import PageModel, page_model
-from aggregate.site.records import AxisX, AxisY, DeviceKind, Figures, Frontier, Gap, Group, Measurement, Night, Origin
+from aggregate.site.records import (
+    AxisX,
+    AxisY,
+    DeviceKind,
+    Figures,
+    Frontier,
+    Gap,
+    Group,
+    Measurement,
+    Night,
+    Origin,
+    Searched,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -19,9 +33,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from aggregate.findings import FoundSearch
     from aggregate.rows import Row
     from aggregate.site.published import PublishedRow
     from matrix.facts import Gpu
+    from matrix.search import MethodKind
 
 _X: dict[AxisX, tuple[str, Direction]] = {
     "interactivity": ("interactivity_tok_per_s", Direction.HIGHER),
@@ -40,6 +56,28 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
         measurements=tuple(_measurement(row) for row in found.to_dict("records")),
         frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
+        searches=tuple(_searched(one) for one in findings_of(shared(table))),
+    )
+
+
+_LOOKED_FOR: dict[MethodKind, str] = {
+    "ramp": "the load that breaks it",
+    "refine": "its frontier",
+    "reach": "the load that keeps an SLO",
+}
+
+
+def _searched(one: FoundSearch) -> Searched:
+    return Searched(
+        label=f"{one.recipe} · {one.layout_name}",
+        model=one.model,
+        workload=one.workload,
+        looked_for=_LOOKED_FOR[one.method],
+        found=one.text,
+        detail=one.detail,
+        measurements=one.measurements,
+        minutes=one.minutes,
+        night=one.night,
     )
 
 

@@ -16,6 +16,8 @@ from aggregate.merge import merge
 from aggregate.publish import publish
 from aggregate.rows import Row, coverage_of
 from aggregate.second_wave import again
+from aggregate.site.adapter import page_of
+from aggregate.site.render import render
 from aggregate.terminal import frontier_text
 from matrix.errors import FleetError
 from matrix.finding import Finding, Stop
@@ -248,3 +250,14 @@ def test_the_tables_say_where_a_server_breaks(tmp_path: Path) -> None:
     assert (found.point_id, found.size, found.break_size, found.night) == (PARENT.id, 2, 4, "2026-10-01")
     text = frontier_text([group])
     assert "r0 tp1: breaks at 4 streams: throughput falls" in text
+
+
+def test_the_page_says_where_a_server_breaks_and_counts_the_search_once(tmp_path: Path) -> None:
+    publish(merged_of(tmp_path), PLAN, tmp_path / "home")
+    html = render(page_of(dataset.read_table(tmp_path / "home"), (), {}))["index.html"]
+    assert "Found by searching" in html
+    assert (
+        '<td class="strong">breaks at 4 streams: throughput falls; most of the throughput from 2 streams on</td>'
+        in html
+    )
+    assert "Every planned point of this run gave a usable number." in html
