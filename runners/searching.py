@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.search.decide import decide, found
-from benchmarks.search.observe import observe
+from benchmarks.search.observe import is_data, observe
 from benchmarks.search.steps import Measure
 from matrix.finding import ChildOf, Stop
 from matrix.parent import planned_child, search_of
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from matrix.search import Slo
     from runners.ledger import Ledger
     from runners.measure import Measured
-
-TOO_MUCH = frozenset({Reason.REQUEST_ERRORS, Reason.NO_OUTPUT, Reason.SERVER_STALLED})
-"""What a server does under too much load: of these a search learns. Of any other, numbers would mislead: it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ def conduct(parent: PlannedPoint, hands: Hands) -> PointResult:
             return _cut_off(parent, search, seen, hands, (Reason.WINDOW_CLOSED,), late)
         began = time.perf_counter()
         result, measured = _measure(parent, search, said, hands)
-        if measured is None or not TOO_MUCH.issuperset(measured.reasons):
+        if measured is None or not is_data(measured.reasons):
             detail = f"{result.point_id}: {result.detail}"
             return _cut_off(parent, search, seen, hands, result.reasons, detail)
         minutes = (time.perf_counter() - began) / 60

@@ -8,7 +8,7 @@ from pathlib import Path
 from matrix.facts import Fact, RandomWorkload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
-from matrix.search import Slo
+from matrix.search import Seek, Slo
 from matrix.words import Reason
 
 REPORT_SCHEMA = 1
@@ -27,6 +27,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
 
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
+    With a `search` the load is its first, and every load of it is measured like this.
     """
 
     url: str
@@ -43,6 +44,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
     seed: str
     api_key_env: str | None = None
     slo: Slo | None = None
+    search: Seek | None = None
 
 
 class BenchReport(Fact, frozen=True, kw_only=True):

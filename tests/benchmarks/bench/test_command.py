@@ -17,6 +17,8 @@ import msgspec
 import pytest
 
 from benchmarks.bench.options import BenchReport
+from benchmarks.bench.searching import SearchReport
+from matrix.finding import Stop
 from tests.fake_server.running import ROOT, running
 
 if TYPE_CHECKING:
@@ -190,3 +192,46 @@ def test_on_a_terminal_the_run_can_be_watched() -> None:
     for word in ("measuring", "time left", "TTFT p50 / p99", "output tok/s", "errors"):
         assert word in text
     assert re.search(r"\d+\.\d / \d+\.\d ms", text)
+
+
+def test_a_ramp_alone_finds_where_a_server_breaks(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", itl_ms=15, capacity=8) as server:
+        flags = ("--search", "ramp", "--up-to", "64", "--concurrency", "2", "--seconds", "2.5")
+        done = bench(server.port, *flags, "--json", str(tmp_path / "r.json"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=SearchReport)
+    assert report.finding.stop is Stop.THROUGHPUT_FELL
+    assert report.finding.size in (4, 8, 16)
+    assert [one.load.streams for one in report.measurements] == [2 * 2**n for n in range(len(report.measurements))]
+    assert report.text in done.stdout
+    assert "concurrency 4: " in done.stdout
+    assert len({one.seed for one in report.measurements}) == len(report.measurements)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--search", "slo"), "wants a limit"),
+        (("--search", "ramp", "--plot", "x.svg"), "show one load"),
+        (("--search", "ramp", "--concurrency", "9", "--up-to", "4"), "below the first load"),
+        (("--up-to", "4"), "bounds a --search"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_anything_is_asked(flags: tuple[str, ...], words: str) -> None:
+    done = bench(1, *flags)
+    assert done.returncode == 1
+    assert words in done.stderr
+
+
+def test_ctrl_c_in_a_search_keeps_what_was_found() -> None:
+    with running(tokenizer="vllm", itl_ms=5) as server:
+        flags = ("--search", "ramp", "--seconds", "1.5")
+        process = subprocess.Popen(argv(server.port, *flags), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        process.stdout.close()
+        assert process.wait(30) == 130
+    assert first.startswith("concurrency 1: ")
+    assert "unfinished after 1 measurements" in rest
