@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import ssl
 import sys
@@ -82,7 +83,7 @@ class FakeServer:
     def slowdown(self) -> float:
         """How much longer a token takes now than on a server that is not full."""
         full = self.options.capacity or self.active
-        return max(1.0, self.active / full) ** OVERLOAD
+        return math.pow(max(1.0, self.active / full), OVERLOAD)
 
     async def complete(self, reply: Reply) -> None:
         if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from matrix.check import check
@@ -148,14 +149,10 @@ def test_the_minutes_of_a_search_are_those_of_its_loads_within_its_bounds(tmp_pa
     found, estimator = points(fleet), Estimator(fleet=fleet)
     climb = [Concurrency(streams=streams) for streams in (1, 2, 4, 8)]
     ramp = found[RAMP]
-    each = [estimator.point(Point(**{**_fields(ramp), "load": load, "search": None})).whole for load in climb]
+    each = [estimator.point(msgspec.structs.replace(ramp, load=load, search=None)).whole for load in climb]
     assert estimator.point(ramp).whole == pytest.approx(sum(each))
     assert estimator.point(ramp).measured < estimator.point(ramp).whole
     assert estimator.point(found[REACH]).whole > estimator.point(ramp).whole
-
-
-def _fields(point: Point) -> dict[str, object]:
-    return {name: getattr(point, name) for name in point.__struct_fields__}
 
 
 def test_a_night_plans_searches_seldom_and_never_alone(tmp_path: Path) -> None:
