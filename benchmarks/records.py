@@ -123,6 +123,8 @@ class Target(Fact, frozen=True, kw_only=True):
 class StopRule(Fact, frozen=True, kw_only=True):
     """No new request starts once `min_s` and `min_requests` are both reached, or at `max_s`; those in flight end.
 
+    `min_requests` have ended by then, and up to one a stream more are under way: `max_requests` is how many may start.
+
     A request in flight `request_timeout_s` after it was sent fails as `timeout`; when no in-flight request
     has moved for `stall_s` all of them fail as `stalled`.
     """
@@ -130,6 +132,7 @@ class StopRule(Fact, frozen=True, kw_only=True):
     min_s: float
     max_s: float
     min_requests: int
+    max_requests: int | None = None
     request_timeout_s: float = 1200.0
     stall_s: float = 120.0
 

@@ -71,6 +71,7 @@ class Run:
         self._stopped = False
         self._interrupted = False
         self._ended = 0
+        self._begun = 0
         self._failures_in_row = 0
         self._start_ns = 0
         self._warm_end_ns: int | None = None
@@ -97,7 +98,8 @@ class Run:
             self._idle = list(wire.slots)
         else:
             for slot in wire.slots:
-                wire.issue(slot, self._take())
+                if self._may_issue():
+                    wire.issue(slot, self._take())
         while not self._interrupted and (wire.in_flight or self._may_issue()):
             self._turn()
         cpu_s = time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS
@@ -122,6 +124,7 @@ class Run:
                 return warming.queue.take()
             warming.over = True
             self._start_clock()
+        self._begun += 1
         return self._queue.take()
 
     def _as_window(self, cpu_s: float) -> Window:
@@ -211,7 +214,8 @@ class Run:
         if not self._stopped:
             stop, elapsed_s = self._stop, (time.monotonic_ns() - self._start_ns) / SECOND_NS
             enough = elapsed_s >= stop.min_s and self._tally(self._ended) >= stop.min_requests
-            self._stopped = enough or self._hopeless() or elapsed_s >= stop.max_s
+            all_begun = stop.max_requests is not None and self._begun >= stop.max_requests
+            self._stopped = enough or all_begun or self._hopeless() or elapsed_s >= stop.max_s
         return not self._stopped
 
     def _give_up(self, now_ns: int) -> None:

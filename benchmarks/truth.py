@@ -76,8 +76,8 @@ def compare(served: Mapping[int, Told], seen: Mapping[int, Told]) -> Comparison 
     errors = np.abs(np.concatenate([_array(seen[key]) - _array(served[key]) for key in both])) / 1e3
     p50, p99 = np.percentile(errors, (50, 99)).tolist()
     return Comparison(
-        true=_latencies([served[key] for key in both]),
-        reported=_latencies([seen[key] for key in both]),
+        true=latencies([served[key] for key in both]),
+        reported=latencies([seen[key] for key in both]),
         stamp_error_us=(p50, p99, float(errors.max())),
         lost=len(served.keys() | seen.keys()) - len(both),
     )
@@ -87,7 +87,8 @@ def _array(told: Told) -> NDArray[np.int64]:
     return np.asarray(told.token_ns, dtype=np.int64)
 
 
-def _latencies(requests: Sequence[Told]) -> Latencies:
+def latencies(requests: Sequence[Told]) -> Latencies:
+    """Of one side. Requests of one token have no part in ICL and TPOT."""
     tokens = [_array(told) for told in requests]
     starts = [told.start_ns for told in requests]
     long = [stamps for stamps in tokens if len(stamps) > 1]

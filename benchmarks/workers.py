@@ -110,8 +110,13 @@ def share_of(job: LoadJob, part: Part) -> LoadJob:
     if warmup is not None:
         prompts = warmup.prompts.share(number, of) if isinstance(warmup.prompts, Numbered) else warmup.prompts
         warmup = replace(warmup, prompts=prompts, requests=math.ceil(warmup.requests / of), on_progress=None)
+    most = job.stop.max_requests
+    stop = (
+        job.stop if most is None else msgspec.structs.replace(job.stop, max_requests=most // of + (number < most % of))
+    )
     return replace(
         job,
+        stop=stop,
         prompts=job.prompts.share(number, of) if isinstance(job.prompts, Numbered) else job.prompts,
         load=msgspec.structs.replace(job.load, streams=streams),
         options=replace(job.options, warmup=warmup, on_record=None, stop_now=None),

@@ -23,7 +23,7 @@ class Outputs(Fact, frozen=True, kw_only=True):
 
 
 class BenchOptions(Fact, frozen=True, kw_only=True):
-    """It ends after `seconds` or when `requests` have ended, whichever is first.
+    """No request starts after `seconds`, and no more than `requests` do.
 
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.

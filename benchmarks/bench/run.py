@@ -46,7 +46,7 @@ class Benched:
 def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callable[[], bool]) -> Benched:
     """One window, whatever ends it. What goes wrong with requests is in the report."""
     started_at = datetime.now(UTC)
-    stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=options.requests or NO_LIMIT)
+    stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=NO_LIMIT, max_requests=options.requests)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
         prompts=found.source.prompts(options.workload, f"{options.seed}/warmup"),

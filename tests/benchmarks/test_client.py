@@ -107,6 +107,13 @@ def test_no_request_starts_after_the_longest_time() -> None:
     assert errors(window) == {None}
 
 
+@pytest.mark.parametrize(("most", "streams"), [(9, 4), (3, 4), (1, 1)])
+def test_as_many_requests_start_as_may(most: int, streams: int) -> None:
+    window = loaded("ok", stop_after(10**6, max_requests=most), streams=streams)
+    assert len(window.records) == most
+    assert errors(window) == {None}
+
+
 def test_the_shortest_time_is_filled() -> None:
     window = loaded("ok", stop_after(1, min_s=0.6))
     assert window.end_ns - window.start_ns >= 300_000_000  # ends by the kernel's clock, stops by ours: late under load

@@ -71,6 +71,12 @@ def test_all_workers_together_reach_the_fewest_requests() -> None:
     assert 24 <= len(window.records) < 48
 
 
+def test_all_workers_together_start_as_many_requests_as_may() -> None:
+    with running(itl_ms=2) as server:
+        window = run(server.target(), Concurrency(streams=4), stop_after(10**6, max_requests=25))
+    assert len(window.records) == 25
+
+
 def test_an_open_loop_keeps_one_schedule_over_all_workers() -> None:
     with running(ttft_ms=5) as server:
         window = run(server.target(), Rate(requests_per_s=100.0, arrival="constant", streams=8), stop_after(30))

@@ -38,7 +38,7 @@ def prompts(tokens: int) -> Iterator[Prompt]:
 def main() -> int:
     port, streams, requests, tokens = map(int, sys.argv[1:5])
     target = Target(host="127.0.0.1", port=port, model="paced", dialect=Dialect())
-    stop = StopRule(min_s=0.0, max_s=120.0, min_requests=requests - streams + 1)
+    stop = StopRule(min_s=0.0, max_s=120.0, min_requests=requests, max_requests=requests)
     cpu_s = time.process_time()
     window = run_load(target, prompts(tokens), Concurrency(streams=streams), stop)
     line = {

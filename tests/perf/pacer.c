@@ -122,17 +122,16 @@ static void hang_up(Stream *stream) {
     free(stream);
 }
 
-/* The next token, written at `out`; with the last one also usage, [DONE] and the end. Returns where the bytes end. */
+/* The next token (one in every tokenizer: tools count the text's again), written at `out`; with the last one also usage, [DONE] and the end. Returns where the bytes end. */
 static char *compose(const Stream *stream, char *out) {
     const Request *request = stream->request;
     char event[512];
     int last = stream->next + 1 == request->tokens;
     int n = snprintf(event, sizeof event,
                      "data: {\"id\":\"cmpl-%08llx\",\"object\":\"text_completion\",\"created\":1790000000,"
-                     "\"model\":\"paced\",\"choices\":[{\"index\":0,\"text\":\" %llx-%llx\",\"logprobs\":null,"
+                     "\"model\":\"paced\",\"choices\":[{\"index\":0,\"text\":\" a\",\"logprobs\":null,"
                      "\"finish_reason\":%s,\"stop_reason\":null}],\"usage\":null}\n\n",
-                     (unsigned long long)request->id, (unsigned long long)request->id,
-                     (unsigned long long)stream->next, last ? "\"length\"" : "null");
+                     (unsigned long long)request->id, last ? "\"length\"" : "null");
     if (stream->next == 0) out = stpcpy(out, HEAD);
     out += sprintf(out, "%x\r\n%s\r\n", n, event);
     if (last) {
@@ -193,6 +192,16 @@ static int64_t number_after(const char *text, const char *key, int64_t otherwise
     return at ? atoll(at + strlen(key)) : otherwise;
 }
 
+/* A tool's own request id may be anything; only a whole number is one of ours. */
+static int64_t id_of(const char *head) {
+    const char *at = strcasestr(head, "\r\nX-Request-Id:");
+    if (!at) return n_requests;
+    at += strlen("\r\nX-Request-Id:");
+    while (*at == ' ') at++;
+    size_t digits = strspn(at, "0123456789");
+    return digits && digits < 16 && at[digits] == '\r' ? atoll(at) : (int64_t)n_requests;
+}
+
 static int64_t count_prompt(const char *body) {
     const char *at = strstr(body, "\"prompt\":");
     int64_t commas = 0;
@@ -212,19 +221,33 @@ static Request *new_request(int64_t id, int64_t tokens) {
     return requests[n_requests++] = request;
 }
 
+/* Tools ask which models there are, and whether the server lives, before they load it. */
+static void answer_question(Stream *stream) {
+    static const char BODY[] = "{\"object\":\"list\",\"data\":[{\"id\":\"paced\",\"object\":\"model\",\"created\":1790000000,"
+                               "\"owned_by\":\"paced\",\"max_model_len\":8192}]}";
+    stream->out_len = sprintf(stream->out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                              sizeof BODY - 1, BODY);
+    stream->in_len = 0;
+    if (flush(stream) < 0) hang_up(stream);
+}
+
 /* Begins the answer if the whole request is here. */
 static void take_request(Stream *stream, int64_t arrived, int64_t read) {
     char *end = memmem(stream->in, stream->in_len, "\r\n\r\n", 4);
     if (!end) return;
-    *end = 0;
+    if (!memcmp(stream->in, "GET ", 4)) {
+        answer_question(stream);
+        return;
+    }
+    end[2] = 0;
     size_t whole = end + 4 - stream->in + number_after(stream->in, "\r\nContent-Length:", 0);
     if (stream->in_len < whole) {
-        *end = '\r';
+        end[2] = '\r';
         return;
     }
     stream->in[stream->in_len] = 0;
     const char *body = end + 4;
-    int64_t id = number_after(stream->in, "\r\nX-Request-Id:", n_requests);
+    int64_t id = id_of(stream->in);
     Request *request = stream->request = new_request(id, number_after(body, "\"max_tokens\":", 16));
     request->arrived = arrived, request->read = read;
     stream->prompt_tokens = count_prompt(body);

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.truth import Comparison, Pair, Told, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.perf.pacing import Served
@@ -20,9 +21,7 @@ _HEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`late_us` is the server's own lateness (p50, p99); `in_flight` its count of requests, averaged from when every
-    stream had begun until the last request arrived.
-    """
+    """`late_us` is the server's own lateness (p50, p99)."""
 
     comparison: Comparison
     late_us: Pair
@@ -33,8 +32,7 @@ def find(served: dict[int, Served], seen: dict[int, Told], streams: int) -> Foun
     comparison = compare({key: Told(one.arrived_ns, one.sent_ns.tolist()) for key, one in served.items()}, seen)
     assert comparison is not None, "the client saw none of the server's requests"
     p50, p99 = np.percentile(np.concatenate([one.late_ns for one in served.values()]) / 1e3, (50, 99)).tolist()
-    spans = [(one.arrived_ns, int(one.sent_ns[-1])) for one in served.values()]
-    return Found(comparison, (p50, p99), _in_flight(spans, streams))
+    return Found(comparison, (p50, p99), in_flight(served.values(), streams))
 
 
 def read_seen(path: Path) -> dict[int, Told]:
@@ -49,7 +47,9 @@ def read_seen(path: Path) -> dict[int, Told]:
     return seen
 
 
-def _in_flight(spans: list[tuple[int, int]], streams: int) -> float:
+def in_flight(served: Iterable[Served], streams: int) -> float:
+    """Requests at the server at a time, averaged from when every stream had begun until the last request arrived."""
+    spans = [(one.arrived_ns, int(one.sent_ns[-1])) for one in served]
     starts = sorted(start for start, _ in spans)
     if len(starts) <= streams:
         return float(len(starts))
