@@ -62,7 +62,7 @@ def test_a_search_is_one_planned_row_with_its_finding_and_a_row_for_each_measure
     assert parent.search_parent is None
     assert (parent.outcome, parent.search_method) == ("ok", "ramp")
     found = (parent.found_stop, parent.found_size, parent.found_break_size, parent.found_measurements)
-    assert found == ("throughput_fell", 2, 4, 4)
+    assert found == ("throughput_fell", 2.0, 4.0, 4)
     assert parent.duration_s is None
     assert (parent.found_minutes, parent.found_detail) == (8.0, "highest at 2, then lower")
     search = search_of(PARENT.point)
