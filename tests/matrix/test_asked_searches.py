@@ -21,10 +21,13 @@ from matrix.parent import Search, search_of
 from matrix.planfile import read_plan, write_plan
 from matrix.planner import build_plan
 from matrix.point import Concurrency, Point, point_id
-from matrix.rota import Policy
+from matrix.rota import Policy, Tier, rota
 from matrix.schema import schemas
 from matrix.search import Bounds, Ramp
+from matrix.select import parse_selector
+from matrix.traits import planned_traits
 from tests.fleets import SEARCHES, write_fleet
+from tests.matrix.nights import POLICY, TODAY, a_candidate, a_curve, seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +128,25 @@ def test_the_words_for_people_know_searches(tmp_path: Path) -> None:
     assert line > SEARCHES.splitlines().index("      searches:")
     assert "asks for 1 points and 2 searches" in explain(fleet, "tiny-search")
     assert b'"AskedSearch"' in schemas(fleet)["recipes.schema.json"]
+
+
+def test_searches_are_selected_by_what_they_look_for(tmp_path: Path) -> None:
+    fleet = a_fleet(tmp_path)
+    for words, names in (("ramp", [RAMP]), ("ramp,reach", [RAMP, REACH]), ("none", [POINT])):
+        plan = build_plan(fleet, "this-machine", NIGHT, parse_selector({"search": [words]}))
+        assert sorted(one.id for job in plan.jobs for one in job.points) == sorted(names)
+        assert [planned_traits(job, one).search for job in plan.jobs for one in job.points]
+
+
+def test_a_search_watches_no_frontier_and_comes_round_at_its_own_pace() -> None:
+    points = [*a_curve("c", 6), a_candidate("s", job="job-c", curve="c", load=9.0, every_nights=14, search=True)]
+    for nights_ago, due in ((6, False), (14, True)):
+        memory = {one.key: seen(6) for one in points[:-1]} | {"s": seen(nights_ago)}
+        tonight = rota(points, memory, TODAY, POLICY, 1)
+        wanted = {want.candidate.id: want for want in tonight.wanted}
+        assert ("s" in wanted) is due
+        assert ("due within 14 nights" in tonight.waiting.get("s", "")) is not due
+        assert {name for name, want in wanted.items() if want.tier is Tier.SENTINEL} == {"c.c1", "c.c2", "c.c6"}
 
 
 def test_a_recipe_diff_names_the_search_that_is_new(tmp_path: Path) -> None:
