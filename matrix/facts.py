@@ -230,7 +230,7 @@ class SearchLimits(Fact, frozen=True, kw_only=True):
     every_nights: Positive = 14
 
 
-class RunLength(Fact, frozen=True, kw_only=True):
+class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """When a measurement may stop, and how often it is made. Set by the fleet per workload, never by a recipe.
 
     It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
