@@ -75,10 +75,10 @@ def finding_text(method: MethodKind, unit: str, found: Finding) -> str:
 
 def _ramp_text(unit: str, found: Finding) -> str:
     why = {Stop.THROUGHPUT_FELL: "throughput falls", Stop.ERRORS: "requests fail"}.get(found.stop)
-    knee = "" if found.size is None else f"most of the throughput from {found.size:g} {unit} on"
+    knee = "" if found.size is None else f"; no surely higher throughput above {found.size:g}"
     if why is None or found.break_size is None:
-        return f"not broken; {knee}" if knee else "not broken"
-    return f"breaks at {found.break_size:g} {unit}: {why}" + (f"; {knee}" if knee else "")
+        return f"not broken{' so far' if found.stop is Stop.UNFINISHED else ''}{knee}"
+    return f"breaks at {found.break_size:g} {unit}: {why}{knee}"
 
 
 def _refine_text(unit: str, found: Finding) -> str:

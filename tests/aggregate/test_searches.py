@@ -259,7 +259,7 @@ def test_the_page_says_where_a_server_breaks_and_counts_the_search_once(tmp_path
     html = render(page_of(dataset.read_table(tmp_path / "home"), (), {}))["index.html"]
     assert "Found by searching" in html
     assert (
-        '<td class="strong">breaks at 4 streams: throughput falls; most of the throughput from 2 streams on</td>'
+        '<td class="strong">breaks at 4 streams: throughput falls; no surely higher throughput above 2</td>'
         in html
     )
     assert "Every planned point of this run gave a usable number." in html
