@@ -231,7 +231,10 @@ def _add_rest(
     for number, job in enumerate(sorted(jobs, key=lambda job: (-ages[job] / limits[job], hashed(job)))):
         for one in jobs[job]:
             age, limit = _age_or_ever(memory, one, night), _limit(one, policy)
-            if number < share or age >= limit:
+            early = number < share and (
+                2 * age >= limit or not one.search
+            )  # a search costs hours: never much too early
+            if early or age >= limit:
                 why = "never measured" if math.isinf(age) else f"measured {_nights(int(age))}"
                 wanted[one.id] = Want(candidate=one, tier=Tier.STALE, why=why)
             else:
