@@ -15,6 +15,7 @@ from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
 from matrix.options import FLEET, PLAN, selection
+from runners.runner_cli import COMMANDS as RUNNER_COMMANDS
 
 if TYPE_CHECKING:
     from matrix.select import Selector
@@ -25,7 +26,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in (*COMMANDS, *WORKFLOW_COMMANDS):
+for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS):
     cli.add_command(command)
 
 

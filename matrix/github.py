@@ -1,6 +1,6 @@
 """What we ask of GitHub's REST API, as records: complete lists or an error, never a part.
 
-`GitHub._send` is the only place that talks: rate limits are waited out as GitHub asks, what passes is tried again,
+`answered` is the only place that talks: rate limits are waited out as GitHub asks, what passes is tried again,
 within a bound. A fork on GitHub Enterprise Server sets `GITHUB_API_URL`.
 """
 
@@ -29,7 +29,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 PER_PAGE = 100
 MAX_PAGES = 100
 TIMEOUT_S = 60.0
-_REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
+REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class GitHub:
     patience: Patience = PATIENCE
 
     def __post_init__(self) -> None:
-        if not _REPOSITORY.fullmatch(self.repository):
+        if not REPOSITORY.fullmatch(self.repository):
             raise FleetError(f"{self.repository!r} is not a repository: write it as owner/name")
 
     def dispatch(self, workflow: str, inputs: Mapping[str, str], ref: str = "main") -> None:
@@ -158,7 +158,7 @@ class GitHub:
         found: list[ChangedFile] = []
         for page in range(1, MAX_PAGES + 1):
             got = self._send("GET", f"pulls/{pull.number}/files", _page(page)).content
-            files = _decoded(got, list[ChangedFile])
+            files = decoded(got, list[ChangedFile])
             found += files
             if not files or len(found) >= pull.changed_files:
                 break
@@ -173,7 +173,7 @@ class GitHub:
         return data
 
     def _get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
-        return _decoded(self._send("GET", path, params).content, kind)
+        return decoded(self._send("GET", path, params).content, kind)
 
     def _send(
         self,
@@ -188,20 +188,25 @@ class GitHub:
         ours = {"Authorization": f"Bearer {self.token}", "Accept": "application/vnd.github+json", **(headers or {})}
         url = f"{self.api.rstrip('/')}/repos/{self.repository}/{path}"
         request = httpx.Request(method, url, params=params, content=content, headers=ours)
-        waited_s = 0.0
-        for attempt in range(self.patience.tries):
-            answer = _once(request)
-            wait_s = _wait_s(method, answer, attempt)
-            if wait_s is None or attempt == self.patience.tries - 1:
-                break
-            waited_s += wait_s
-            if waited_s > self.patience.total_s:
-                asks = f"asks to wait {wait_s:.0f} s more; after {self.patience.total_s:.0f} s in all we give up"
-                raise FleetError(f"{method} {path}: GitHub {asks}: {_words(answer)}")
-            self.patience.sleep(wait_s)
-        if isinstance(answer, httpx.HTTPError) or not answer.is_success:
-            raise FleetError(f"{method} {path}: GitHub {_words(answer)}")
-        return answer
+        return answered(request, path, self.patience)
+
+
+def answered(request: httpx.Request, path: str, patience: Patience) -> httpx.Response:
+    """GitHub's answer, waited for as long as `patience` goes; a `FleetError` with its words for what is no success."""
+    waited_s = 0.0
+    for attempt in range(patience.tries):
+        answer = _once(request)
+        wait_s = _wait_s(request.method, answer, attempt)
+        if wait_s is None or attempt == patience.tries - 1:
+            break
+        waited_s += wait_s
+        if waited_s > patience.total_s:
+            asks = f"asks to wait {wait_s:.0f} s more; after {patience.total_s:.0f} s in all we give up"
+            raise FleetError(f"{request.method} {path}: GitHub {asks}: {_words(answer)}")
+        patience.sleep(wait_s)
+    if isinstance(answer, httpx.HTTPError) or not answer.is_success:
+        raise FleetError(f"{request.method} {path}: GitHub {_words(answer)}")
+    return answer
 
 
 def _once(request: httpx.Request) -> httpx.Response | httpx.HTTPError:
@@ -251,7 +256,7 @@ def _complete(what: str, found: list[Listed], total: int) -> list[Listed]:
     return found
 
 
-def _decoded(data: bytes, kind: type[Listed]) -> Listed:
+def decoded(data: bytes, kind: type[Listed]) -> Listed:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:

@@ -14,6 +14,7 @@ from inferfleet import cli
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+HOSTS = (ROOT / "runners" / "HOSTS.md").read_text()
 
 
 def _commands() -> dict[str, click.Command]:
@@ -44,11 +45,20 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+@pytest.mark.parametrize("text", [README, CONTRIBUTING, HOSTS], ids=["README", "CONTRIBUTING", "HOSTS"])
 def test_every_command_the_docs_name_exists(text: str) -> None:
     code = "".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))
     for name, sub in re.findall(r"\binferfleet ([a-z-]+)(?: ([a-z-]+))?", code):
         assert name in COMMANDS or f"{name} {sub}" in COMMANDS
+
+
+def test_the_page_for_hosts_is_short_and_its_commands_take_what_they_are_given() -> None:
+    assert len(HOSTS.splitlines()) <= 120
+    lines = re.findall(r"^[$#] .*\.ci/inferfleet runner ([a-z]+)(.*)", HOSTS, re.MULTILINE)
+    assert len(lines) >= 7
+    for name, rest in lines:
+        known = {opt for option in COMMANDS[f"runner {name}"].params for opt in option.opts}
+        assert set(re.findall(r"--[a-z-]+", rest.partition(" # ")[0].partition("    #")[0])) <= known
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])

@@ -1,0 +1,1 @@
+"""What a self-hosted machine needs to take jobs of the fleet: its files, its service, its checks, its weights."""
