@@ -26,6 +26,9 @@ class FoundSearch(Fact, frozen=True, kw_only=True):
     series: str
     model: str
     workload: str
+    isl: int | None
+    osl: int | None
+    range_ratio: float | None
     recipe: str
     gpu: str
     layout_name: str
@@ -46,7 +49,8 @@ class FoundSearch(Fact, frozen=True, kw_only=True):
 
 
 _OF_THE_ROW = (
-    *("point_id", "point_key", "series", "model", "workload", "recipe", "gpu", "layout_name"),
+    *("point_id", "point_key", "series", "model", "workload", "isl", "osl", "range_ratio"),
+    *("recipe", "gpu", "layout_name"),
     *("outcome", "night", "run_id"),
 )
 

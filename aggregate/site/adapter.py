@@ -69,6 +69,7 @@ _LOOKED_FOR: dict[MethodKind, str] = {
 
 def _searched(one: FoundSearch) -> Searched:
     return Searched(
+        group=_group_id({name: getattr(one, name) for name in GROUP}),
         label=f"{one.recipe} · {one.layout_name}",
         model=one.model,
         workload=one.workload,
@@ -126,7 +127,9 @@ def _group(rows: pd.DataFrame, gpus: Mapping[str, Gpu]) -> Group:
 
 
 def _group_id(row: Mapping[Hashable, object]) -> str:
-    return "/".join(str(row[name]) for name in GROUP)
+    """Numbers are spelled alike whether a column came as integers or, beside a null, as floats."""
+    values = (row[name] for name in GROUP)
+    return "/".join(value if isinstance(value, str) else f"{value:.15g}" for value in values)
 
 
 def _device(gpu: str, gpus: Mapping[str, Gpu]) -> DeviceKind:

@@ -97,6 +97,7 @@ class Frontier(Fact, frozen=True, kw_only=True):
 class Searched(Fact, frozen=True, kw_only=True):
     """What a search found: `found` in a sentence, `detail` with the figures behind it."""
 
+    group: str
     label: str
     model: str
     workload: str

@@ -258,8 +258,6 @@ def test_the_page_says_where_a_server_breaks_and_counts_the_search_once(tmp_path
     publish(merged_of(tmp_path), PLAN, tmp_path / "home")
     html = render(page_of(dataset.read_table(tmp_path / "home"), (), {}))["index.html"]
     assert "Found by searching" in html
-    assert (
-        '<td class="strong">breaks at 4 streams: throughput falls; no surely higher throughput above 2</td>'
-        in html
-    )
+    assert '<td class="strong">breaks at 4 streams: throughput falls; no surely higher throughput above 2</td>' in html
+    assert "<strong>r0 · tp1</strong> breaks at 4 streams" in html
     assert "Every planned point of this run gave a usable number." in html
