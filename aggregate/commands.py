@@ -59,6 +59,8 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
     done = publish_run(found, read_plan(plan_path), home)
     write_history(history_of(read_table(home)), home / manifest.PUBLISHED / HISTORY)
     what = f"{done.appended} new rows" if done.appended else "nothing new"
+    if done.columns_added:
+        what += f"; columns added to a dataset of an older version: {', '.join(done.columns_added)}"
     return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
 
 

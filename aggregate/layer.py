@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+COLUMNS = sha256(",".join(dataset.SCHEMA.names).encode())
+
+
 class _Layer:
-    """Collects the entries of the next manifest, writing only files whose rows have changed since the last one."""
+    """Collects the entries of the next manifest, writing only files whose rows have changed since the last one.
+
+    Tables of an older version, with fewer columns, are made again.
+    """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / PUBLISHED
         old = load(home)
-        self._old = {(entry.kind, entry.about): entry for entry in old.files} if old else {}
+        files = old.files if old else ()
+        fits = old is not None and old.columns == COLUMNS
+        self._old = {(one.kind, one.about): one for one in files if fits or one.kind == "coverage"}
         self.entries: list[FileEntry] = []
 
     def add(self, kind: Kind, about: str, rows: int, table_rows: int, make: Callable[[], bytes]) -> None:
@@ -87,7 +95,7 @@ def render(home: Path, coverage: Coverage) -> Manifest:
     layer.write("frontiers", "frontiers", points, history.num_rows, json_bytes(groups))
     _coverages(layer, table, history, coverage)
     files = tuple(sorted(layer.entries, key=lambda entry: entry.path))
-    return Manifest(delta_version=version, runs=_runs(table), files=files)
+    return Manifest(columns=COLUMNS, delta_version=version, runs=_runs(table), files=files)
 
 
 def _by_night_and_year(layer: _Layer, table: pa.Table, history: pa.Table) -> None:

@@ -66,9 +66,13 @@ class RunEntry(Fact, frozen=True, kw_only=True):
 
 
 class Manifest(Fact, frozen=True, kw_only=True):
-    """`delta_version` is the dataset version all files were made from; `previous` the hash of the last manifest."""
+    """`delta_version` is the dataset version all files were made from; `previous` the hash of the last manifest.
+
+    `columns` is the sha256 of the names of the columns its tables have, in order, joined by ",".
+    """
 
     schema_version: int = ROW_SCHEMA
+    columns: Sha256 | None = None
     delta_version: int
     runs: tuple[RunEntry, ...]
     files: tuple[FileEntry, ...]

@@ -41,18 +41,22 @@ _FROM_PLAN = (
 
 
 class Published(Fact, frozen=True, kw_only=True):
-    """`appended` rows went into the dataset; `changed` says whether a new manifest was written."""
+    """`appended` rows went into the dataset; `changed` says whether a new manifest was written. `columns_added`: an
+    older version made the dataset, and this publish brought its schema up to date.
+    """
 
     run_id: str
     appended: int
     delta_version: int
     manifest_sha256: str
     changed: bool
+    columns_added: tuple[str, ...] = ()
 
 
 def publish(merged: Merged, plan: Plan, home: Path) -> Published:
     """Publish one run. A second call with the same rows changes no byte; with more artifacts it adds revisions."""
     _check(merged, plan)
+    added = dataset.migrate(home)
     appended = _append_news(merged.rows, plan.run_id, home)
     with _only_publisher(home):
         made = render(home, merged.coverage)
@@ -64,6 +68,7 @@ def publish(merged: Merged, plan: Plan, home: Path) -> Published:
         delta_version=made.delta_version,
         manifest_sha256=digest,
         changed=changed,
+        columns_added=added,
     )
 
 
@@ -111,7 +116,6 @@ def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:
     The transaction id counts the appends of this run. Taking the next free one *before* looking at the table makes
     it a compare-and-swap: if another publisher took it meanwhile, the table has changed, and we look again.
     """
-    dataset.create(home)
     for _ in range(PUBLISH_TRIES):
         transaction = _next_transaction(home, run_id)
         current = {row.point_id: row for row in dataset.to_rows(dataset.read_table(home, run_id=run_id))}

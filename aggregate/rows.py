@@ -129,6 +129,8 @@ class Row(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: float | None = None
     output_tok_per_s_per_gpu: float | None = None
     total_tok_per_s_per_gpu: float | None = None
+    requests_counted: float | None = None
+    whole_s: float | None = None
     requests_short: int | None = None
     requests_late: int | None = None
     ttft_s_certified_p50: float | None = None
@@ -192,6 +194,8 @@ class Row(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p50: float | None = None
     schedule_lateness_s_p99: float | None = None
     held_requests: int | None = None
+    workers: int | None = None
+    stepped_share: float | None = None
     # energy of all the server's devices over the window
     energy_j: float | None = None
     mean_power_w: float | None = None

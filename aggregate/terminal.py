@@ -35,7 +35,7 @@ def _table(group: FrontierGroup) -> Table:
     table.add_column("")
     table.add_column("server")
     for heading in (
-        "concurrency\nrequests",
+        "load\nin flight or /s",
         "interactivity\ntok/s per user",
         "throughput\noutput tok/s per device",
         "nights",
@@ -51,7 +51,7 @@ def _cells(curve: FrontierCurve, point: FrontierPoint) -> tuple[str, ...]:
     return (
         ON_FRONTIER if point.on_frontier else "",
         f"{curve.recipe} {point.layout_name}",
-        str(point.concurrency),
+        str(point.concurrency) if point.rate_per_s is None else f"{point.rate_per_s:g}/s",
         f"{point.x:.1f}",
         f"{point.y:.1f}",
         str(point.n_nights),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.dialect import Dialect
+from matrix.slo import Slo
 
 # A lone `$` also matches before a newline at the end, hence `(?!\n)` in every pattern.
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
@@ -247,13 +248,17 @@ class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
-    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included."""
+    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included.
+
+    `slo`, the fleet's policy like the run length, is what its goodput is counted by.
+    """
 
     name: str
     isl: Positive
     osl: Positive
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
 
 
 class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="trace", tag_field="kind"):
@@ -267,6 +272,7 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None
     longest_tokens: Positive | None = None
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
     source: str = ""
 
 

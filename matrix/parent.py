@@ -10,7 +10,7 @@ import msgspec
 from matrix.facts import Fact
 from matrix.plan import PlannedPoint
 from matrix.point import Point, digest, load_slug, named, point_id, point_key, search_slug, with_size
-from matrix.search import Bounds, Method, Seek, kind_of
+from matrix.search import Bounds, Method, Reach, Seek, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,17 +83,23 @@ def child_of_name(search: Search, name: str) -> tuple[float, int] | None:
 
 
 def planned_child(parent: PlannedPoint, size: float, replicate: int = 1, min_requests: int = 1) -> PlannedPoint:
-    """The point of one measurement. What a percentile needs in requests is asked on top of the workload's minimum."""
+    """The point of one measurement. What a percentile needs in requests is asked on top of the workload's minimum, and
+    the SLO that is searched for is the one its goodput is counted by.
+    """
     search = search_of(parent.point)
     if search is None:
         raise ValueError(f"{parent.id} is no search")
     point = child(search, size)
-    length = point.workload.run_length
-    enough = msgspec.structs.replace(length, min_requests=max(length.min_requests, min_requests))
+    length, slo = point.workload.run_length, point.workload.slo
+    workload = msgspec.structs.replace(
+        point.workload,
+        run_length=msgspec.structs.replace(length, min_requests=max(length.min_requests, min_requests)),
+        slo=search.method.slo if isinstance(search.method, Reach) else slo,
+    )
     return PlannedPoint(
         id=child_id(search, size, replicate),
         key=child_key(search, size),
-        point=msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, run_length=enough)),
+        point=msgspec.structs.replace(point, workload=workload),
         expected_minutes=parent.expected_minutes / search.bounds.max_measurements,
     )
 

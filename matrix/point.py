@@ -139,14 +139,13 @@ def digest(value: object) -> str:
 
 
 def point_key(point: Point) -> str:
-    """A point's identity. How long it is measured is policy, names and sources are labels: these are left out.
-
-    A search is its method at any load.
+    """A point's identity. How long it is measured and what is good enough are policy, names and sources are labels:
+    these are left out. A search is its method at any load.
     """
     if point.search is not None:
         unsized = msgspec.structs.replace(point, search=None, load=with_size(point.load, 1.0))
         return digest([point_key(unsized), point.search.method])
-    labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
+    labels: dict[str, object] = {"run_length": RunLength(), "slo": None, "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))

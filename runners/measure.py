@@ -9,7 +9,7 @@ from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import point_seed, random_prompts
-from benchmarks.records import LoadOptions, StopRule
+from benchmarks.records import LoadOptions, StopRule, Warmup
 from benchmarks.warming import warmup_requests
 from matrix.facts import TraceWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
@@ -54,16 +54,11 @@ def measure(
     def prompts(purpose: Purpose) -> Iterator[Prompt]:
         return random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
 
-    # Drained, not handed over: the whole-run throughput counts the window's own tokens only, and warm-up requests
-    # that ended inside it would have taken up to half of a short window's capacity uncounted.
-    warmups = warmup_requests(point.load, length.warmup_requests_per_stream)
-    run_load(
-        target,
-        prompts("warmup"),
-        point.load,
-        StopRule(min_s=0.0, max_s=WARMUP_MAX_S, min_requests=warmups),
-        lambda done, s: on_progress("warm-up", done, s),
-        LoadOptions(seed=point_seed(night_seed, planned.key, "warmup")),
+    warmup = Warmup(
+        prompts=prompts("warmup"),
+        requests=warmup_requests(point.load, length.warmup_requests_per_stream),
+        max_s=WARMUP_MAX_S,
+        on_progress=lambda done, s: on_progress("warm-up", done, s),
     )
     stop = StopRule(min_s=length.min_s, max_s=length.max_s, min_requests=length.min_requests)
     window = run_load(
@@ -72,9 +67,9 @@ def measure(
         point.load,
         stop,
         lambda done, s: on_progress("measure", done, s),
-        LoadOptions(seed=point_seed(night_seed, planned.key, "measure")),
+        LoadOptions(warmup=warmup, seed=point_seed(night_seed, planned.key, "measure")),
     )
-    metrics = summarize(window, server.devices)
+    metrics = summarize(window, server.devices, workload.slo)
     budget = client_budget(window, point.load)
     reasons, detail = judge(window, metrics, budget)
     return Measured(

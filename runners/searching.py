@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matrix.parent import Search
     from matrix.plan import PlannedPoint
     from matrix.result import PointResult
-    from matrix.search import Slo
+    from matrix.slo import Slo
     from runners.ledger import Ledger
     from runners.measure import Measured
 

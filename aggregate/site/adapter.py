@@ -143,15 +143,23 @@ def _measurement(row: Mapping[Hashable, object]) -> Measurement:
     label = f"{plain['recipe']} · {plain['layout_name']}"
     if plain["power_cap_w"] is not None:
         label += f" · {plain['power_cap_w']} W"
+    if plain["rate_per_s"] is not None:  # a curve of its own: its loads are not those of a closed loop
+        label += f" · {_arrivals(plain)}"
     return Measurement(
         id=str(plain["series"]),
         group=_group_id(row),
         series=label,
         label=label,
         concurrency=msgspec.convert(plain["concurrency"], int),
+        rate_per_s=msgspec.convert(plain["rate_per_s"], float | None),
         figures=msgspec.convert(_figures(plain), Figures),
         origin=msgspec.convert(_origin(plain), Origin),
     )
+
+
+def _arrivals(row: Mapping[str, object]) -> str:
+    shape = f" of burstiness {row['burstiness']:g}" if row["arrival"] == "gamma" else ""
+    return f"{row['arrival']} arrivals{shape}"
 
 
 def _plain(value: object) -> object:
@@ -172,6 +180,8 @@ def _figures(row: Mapping[str, object]) -> dict[str, object]:
         "requests": row["n_requests"],
         "nights": row["n_nights"],
         "spread": None if one_night else row["spread"],
+        "goodput_requests_per_s": row["goodput_requests_per_s"],
+        "goodput_share": row["goodput_share"],
     }
 
 
@@ -181,7 +191,13 @@ def _origin(row: Mapping[str, object]) -> dict[str, object]:
         "client_cpu_share": row["cpu_share"],
         "client_achieved_concurrency": row["achieved_concurrency"],
         "client_stamp_delay_p99_s": row["stamp_delay_s_p99"],
+        "client_workers": _whole(row["workers"]),
     }
+
+
+def _whole(value: object) -> int | None:
+    """pandas makes a column of integers with a null in it one of floats."""
+    return round(value) if isinstance(value, int | float) else None
 
 
 def _frontiers(rows: pd.DataFrame) -> list[Frontier]:

@@ -104,10 +104,15 @@ def _series_views(dots: tuple[Measurement, ...]) -> tuple[SeriesView, ...]:
             id=series,
             label=label,
             style=style,
-            dots=tuple(sorted((dot for dot in dots if dot.series == series), key=lambda dot: dot.concurrency)),
+            dots=tuple(sorted((dot for dot in dots if dot.series == series), key=_load_order)),
         )
         for style, (label, series) in enumerate(names)
     )
+
+
+def _load_order(dot: Measurement) -> tuple[float, int]:
+    """A series has one kind of load: rates, or requests in flight."""
+    return dot.rate_per_s or 0.0, dot.concurrency
 
 
 def _view_order(view: GroupView) -> tuple[int, str, str, str]:

@@ -12,7 +12,8 @@ from benchmarks.bench.options import BenchOptions, Outputs
 from matrix.errors import FleetError
 from matrix.facts import Fact, RandomWorkload
 from matrix.point import Concurrency, Rate, size_of
-from matrix.search import Bounds, Ramp, Reach, Refine, Seek, Slo
+from matrix.search import Bounds, Ramp, Reach, Refine, Seek
+from matrix.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,8 @@ from pathlib import Path
 from matrix.facts import Fact, RandomWorkload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
-from matrix.search import Seek, Slo
+from matrix.search import Seek
+from matrix.slo import Slo
 from matrix.words import Reason
 
 REPORT_SCHEMA = 1

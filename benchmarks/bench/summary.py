@@ -112,7 +112,7 @@ def _ms(seconds: float) -> str:
 
 def _throughput(metrics: Metrics) -> list[str]:
     whole = (
-        f"whole run {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
+        f"load on for {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
         f"{metrics.output_tok_per_s:,.1f} output and {metrics.total_tok_per_s:,.1f} total tokens/s, "
         f"{metrics.interactivity_tok_per_s:.1f} tokens/s for each user"
     )
@@ -159,7 +159,8 @@ def _client(budget: ClientBudget) -> list[str]:
     stamps = "user-space receive stamps"
     if budget.stamp_delay_s_p99 is not None:
         stamps = f"kernel receive stamps (user space was {budget.stamp_delay_s_p99 * 1e6:,.0f} us later at p99)"
-    parts = [stamps, f"{budget.cpu_share:.0%} of a core"]
+    several = f" by the busiest of {budget.workers} processes" if (budget.workers or 1) > 1 else ""
+    parts = [stamps, f"{budget.cpu_share:.0%} of a core{several}"]
     if budget.asked_requests_per_s is None:
         parts.append(f"{budget.achieved_concurrency:.2f} of {budget.asked_concurrency} in flight")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,15 @@ import time
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from aggregate import dataset
+from aggregate.export import json_bytes
 from aggregate.hashes import sha256
-from aggregate.manifest import MANIFEST, PUBLISHED, verify
+from aggregate.manifest import MANIFEST, PUBLISHED, load, verify
 from aggregate.merge import merge
 from aggregate.publish import publish
 from aggregate.rows import Coverage, Row
@@ -273,3 +277,42 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
     account = msgspec.json.decode(entry_path(tmp_path, "coverage", "run-1").read_bytes(), type=Coverage)
     assert [one.name for one in account.refused] == ["job-stranger-a1"]
     assert (account.planned, len(account.published)) == (4, 4)
+
+
+OLD_VERSION_LACKS = ("workers", "stepped_share", "requests_counted", "whole_s", "goodput_limits", "quality_reason")
+
+
+def make_older(home: Path) -> None:
+    """The dataset and its published tables as a version without these columns would have left them."""
+    table = dataset.read_table(home, history=True)
+    shutil.rmtree(home / dataset.DELTA)
+    month = pa.array([night[:7] for night in table.column("night").to_pylist()])
+    write_deltalake(
+        home / dataset.DELTA,
+        table.drop_columns(OLD_VERSION_LACKS).append_column("month", month),
+        partition_by=["month"],
+    )
+    path = home / PUBLISHED / MANIFEST
+    manifest = load(home)
+    assert manifest is not None
+    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None)))
+    (home / PUBLISHED / "manifests" / f"{sha256(path.read_bytes())}.json").write_bytes(path.read_bytes())
+
+
+@pytest.mark.fault(65)
+def test_a_home_of_an_older_version_is_brought_up_to_date_by_the_next_publish(tmp_path: Path) -> None:
+    publish(a_run(tmp_path), PLAN, tmp_path)
+    make_older(tmp_path)
+    assert {row.workers for row in current(tmp_path).values()} == {None}
+    plan = a_plan(run_id="run-2", night="2026-10-02")
+    done = publish(a_run(tmp_path, plan), plan, tmp_path)
+    assert done.columns_added == tuple(name for name in dataset.SCHEMA.names if name in OLD_VERSION_LACKS)
+    assert done.appended == 4
+    verify(tmp_path)
+    rows = dataset.to_rows(dataset.read_table(tmp_path))
+    assert len(rows) == 8
+    assert {row.quality_reason for row in rows if row.run_id == "run-1"} == {""}
+    night = entry_path(tmp_path, "night_parquet", "2026-10-01")
+    assert pq.read_schema(night).names == dataset.SCHEMA.names
+    again = publish(a_run(tmp_path, plan), plan, tmp_path)
+    assert (again.columns_added, again.appended, again.changed) == ((), 0, False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matrix.facts import RandomWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
+from matrix.slo import Slo
 from tests.matrix.random_points import FULL, random_points, unlabelled
 
 OTHER = {str: "ngram", int: 3}
@@ -56,6 +57,14 @@ def test_how_long_a_point_is_measured_is_not_part_of_its_identity() -> None:
     assert point_key(msgspec.structs.replace(POINT, workload=longer)) == point_key(POINT)
 
 
+def test_what_is_good_enough_is_not_part_of_its_identity() -> None:
+    trace = TraceWorkload(name="w", trace="t")
+    for workload in (POINT.workload, trace):
+        stricter = msgspec.structs.replace(workload, slo=Slo(ttft_s=0.5, tpot_s=0.05))
+        keys = {point_key(msgspec.structs.replace(POINT, workload=one)) for one in (workload, stricter)}
+        assert len(keys) == 1
+
+
 @given(st.integers(0, 2**32))
 def test_keys_are_equal_exactly_when_points_are(seed: int) -> None:
     found = list(random_points(seed, 200))
@@ -80,7 +89,7 @@ def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
 def one_field_changed(record: Any) -> Iterator[Any]:
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
-        if field.name in ("name", "run_length", "search"):  # a search replaces the load: `test_parent`
+        if field.name in ("name", "run_length", "slo", "search"):  # a search replaces the load: `test_parent`
             continue
         if isinstance(value, msgspec.Struct):
             for inner in one_field_changed(value):

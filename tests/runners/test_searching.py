@@ -15,7 +15,8 @@ from matrix.parent import Search, as_point, child_key
 from matrix.plan import Plan, PlannedPoint
 from matrix.point import point_id, point_key
 from matrix.result import PointResult
-from matrix.search import Bounds, Method, Ramp, Reach, Refine, Slo
+from matrix.search import Bounds, Method, Ramp, Reach, Refine
+from matrix.slo import Slo
 from matrix.words import Outcome, Reason
 from runners import job as job_module
 from runners.cancel import Cancel, CancelledError
@@ -133,6 +134,8 @@ def test_throughput_at_an_slo_says_between_which_loads_it_is(plan_of: PlanOf, tm
     assert finding.size is not None
     assert finding.break_size is not None
     assert 1 <= finding.size < finding.break_size <= 32
+    goodputs = [one.metrics.goodput for one in children_of(found, parent) if one.metrics]
+    assert all(one is not None and one.limits == "e2e <= 0.25 s" for one in goodputs)
 
 
 def test_a_search_ends_at_its_budget_of_measurements(plan_of: PlanOf, tmp_path: Path) -> None:

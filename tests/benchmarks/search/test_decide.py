@@ -11,7 +11,8 @@ from benchmarks.search.decide import decide
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
-from matrix.search import Bounds, Ramp, Reach, Refine, Slo
+from matrix.search import Bounds, Ramp, Reach, Refine
+from matrix.slo import Slo
 from tests.benchmarks.real_curves import BASE
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from matrix.facts import RandomWorkload
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
 from matrix.point import Concurrency, Point, Rate
-from matrix.search import Bounds, Reach, Slo
+from matrix.search import Bounds, Reach
 from matrix.serving import Layout
+from matrix.slo import Slo
 from tests.benchmarks.virtual_server import VirtualServer, searched
 
 BASE = Point(
