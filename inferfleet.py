@@ -69,6 +69,20 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
             click.echo(line)
 
 
+@recipe_group.command("report")
+@FLEET
+@click.argument("revision")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The record, as JSON.")
+def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
+    """Write down what the data changes against a git revision, or why it does not check, for the comment of CI."""
+    from launch.git import files_at
+    from matrix import commands
+    from matrix.fleet import DATA
+
+    with files_at(revision, fleet or DATA) as (before, _):
+        click.echo(commands.report_change(before, fleet, out))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
@@ -80,7 +94,9 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 )
 @click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@click.option(
+    "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
+)
 @selection
 def run_command(
     plan_path: Path,
@@ -132,6 +148,15 @@ def verify_command(home: Path) -> None:
     from aggregate import commands
 
     click.echo(commands.verify(home))
+
+
+@cli.command("sharing")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def sharing_command(home: Path) -> None:
+    """Say what sharing a server changes: points measured shared and alone in one night, recipe by recipe."""
+    from aggregate import commands
+
+    click.echo(commands.show_sharing(home))
 
 
 @cli.command("site")

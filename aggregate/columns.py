@@ -9,7 +9,7 @@ import msgspec
 
 from aggregate.rows import Row, series_of
 from matrix.facts import TraceWorkload
-from matrix.point import Rate
+from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.search import kind_of
 from matrix.words import Outcome, Reason
@@ -61,6 +61,8 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         power_cap_w=point.power_cap_w,
         isolation=point.isolation,
         alone=point.alone,
+        repeat=point.repeat,
+        twin_of=twin_of(point),
         search_method=kind_of(point.search.method) if point.search else None,
         git_sha=plan.git_sha,
         seed=plan.seed,
@@ -167,4 +169,6 @@ def _measured(result: PointResult) -> dict[str, Cell]:
         "length_ratio": quality.length_ratio,
         "greedy_match": quality.greedy_match,
         "quality_reason": quality.reason,
+        "cache_hit_rate": result.cache_hit_rate,
+        "cache_reason": result.cache_reason,
     }

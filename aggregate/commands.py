@@ -14,8 +14,9 @@ from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
 from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
 from aggregate.second_wave import again
+from aggregate.sharing import sharing
 from aggregate.site.build import build
-from aggregate.terminal import frontier_text
+from aggregate.terminal import frontier_text, sharing_text
 from matrix.errors import FleetError, harmless
 from matrix.history import write_history
 from matrix.limits import RETRY_JOBS
@@ -69,6 +70,11 @@ def show_frontiers(home: Path) -> str:
     return frontier_text(frontiers(read_table(home)))
 
 
+def show_sharing(home: Path) -> str:
+    """What sharing a server changes, recipe by recipe; those to be split by name."""
+    return sharing_text(sharing(read_table(home)))
+
+
 def build_site(home: Path, selector: Selector = EVERYTHING, out: Path | None = None) -> str:
     """Write the page and say where it is."""
     return f"page: {build(home, out or home / 'site', selector).resolve().as_uri()}"
@@ -89,6 +95,9 @@ def account(coverage: Coverage) -> str:
         f"{coverage.planned} planned = {published} published + {quarantined} quarantined + {missing} missing",
         f"published: {outcomes}",
     ]
+    if coverage.repeats:
+        repeats = ", ".join(f"{count} {outcome}" for outcome, count in coverage.repeats.items())
+        lines.append(f"first points measured once more: {repeats}")
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
     lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]

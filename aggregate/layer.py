@@ -14,6 +14,7 @@ from aggregate.frontiers import frontiers
 from aggregate.hashes import sha256
 from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
+from aggregate.sharing import sharing
 from matrix.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def render(home: Path, coverage: Coverage) -> Manifest:
     groups = frontiers(table)
     points = sum(len(curve.points) for group in groups for curve in group.curves)
     layer.write("frontiers", "frontiers", points, history.num_rows, json_bytes(groups))
+    beside = sharing(table)
+    layer.write("sharing", "sharing", len(beside.pairs), history.num_rows, json_bytes(beside))
     _coverages(layer, table, history, coverage)
     files = tuple(sorted(layer.entries, key=lambda entry: entry.path))
     return Manifest(columns=COLUMNS, delta_version=version, runs=_runs(table), files=files)
@@ -137,7 +140,8 @@ def _account(table: pa.Table, run_id: str, refused: set[Refused]) -> bytes:
 
 
 def _runs(table: pa.Table) -> tuple[RunEntry, ...]:
-    """Every run's counts, by run id. Measurements that a search asked for were not planned."""
+    """Every run's counts, by run id. Repeats of points are no points, and what a search measured was not planned."""
+    table = table.filter(pc.invert(pc.fill_null(table.column("repeat"), fill_value=False)))
     table = table.filter(pc.is_null(table.column("search_parent")))
     keys = ["run_id", "night", "git_sha", "outcome"]
     counts: dict[tuple[str, str, str], dict[str, int]] = {}

@@ -25,13 +25,14 @@ PUBLISHED = "published"
 MANIFEST = "manifest.json"
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage"]
+Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage", "sharing"]
 PLACE: dict[Kind, tuple[str, str]] = {
     "night_parquet": ("nights", "parquet"),
     "night_csv": ("nights", "csv"),
     "year_parquet": ("years", "parquet"),
     "frontiers": ("frontiers", "json"),
     "coverage": ("coverage", "json"),
+    "sharing": ("sharing", "json"),
 }
 """The folder and the ending of each kind of file."""
 

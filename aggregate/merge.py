@@ -14,6 +14,7 @@ import msgspec
 from aggregate.artifacts import refusal, scan
 from aggregate.columns import filled, missing_row
 from aggregate.gates import arithmetic
+from aggregate.order import with_order_effects
 from aggregate.read import read_point
 from aggregate.rows import Coverage, Refused, Row, coverage_of, in_order
 from aggregate.searches import child_row, most_children, search_fault, steps_in, without_its_steps
@@ -71,7 +72,7 @@ def merge(plan: Plan, artifacts: Path, shard: str = "all") -> Merged:
             doubts += more
         rows.append(row)
         refused += doubts
-    ordered = sorted(rows, key=lambda row: row.point_id)
+    ordered = with_order_effects(sorted(rows, key=lambda row: row.point_id))
     return Merged(rows=tuple(ordered), coverage=coverage_of(ordered, in_order(refused)))
 
 
@@ -173,6 +174,7 @@ def _fault(
         ("seed", Quarantine.PLAN_MISMATCH, str(seen.seed), str(plan.seed)),
         ("recipe_digest", Quarantine.PLAN_MISMATCH, seen.recipe_digest, job.recipe_digest),
         ("server_args_digest", Quarantine.PLAN_MISMATCH, seen.server_args_digest, job.server.args_digest),
+        ("image", Quarantine.PLAN_MISMATCH, seen.image, job.server.image),
     ):
         if found != wanted:
             return reason, f"{name} is {found}, expected {wanted}"

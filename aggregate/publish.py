@@ -16,6 +16,7 @@ from aggregate import dataset, manifest
 from aggregate.columns import metrics_of, missing_row
 from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
+from aggregate.order import with_order_effects
 from aggregate.rows import Row, row_id
 from aggregate.searches import child_row, most_children, step_of, steps_in
 from matrix.errors import FleetError
@@ -35,7 +36,7 @@ _FROM_PLAN = (
     *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
     *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
     *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
-    *("rate_per_s", "arrival", "burstiness", "power_cap_w", "isolation", "alone"),
+    *("rate_per_s", "arrival", "burstiness", "power_cap_w", "isolation", "alone", "repeat", "twin_of"),
     *("search_method", "search_parent", "search_replicate"),
 )
 
@@ -51,6 +52,13 @@ class Published(Fact, frozen=True, kw_only=True):
     manifest_sha256: str
     changed: bool
     columns_added: tuple[str, ...] = ()
+
+
+def without_result(row: Row) -> Row:
+    """The same point with nothing of what a runner said of it."""
+    said = [field for field in msgspec.structs.fields(Row) if field.name not in (*_FROM_PLAN, "shard")]
+    blank = {field.name: field.default for field in said if not field.required}
+    return msgspec.structs.replace(row, **blank)
 
 
 def publish(merged: Merged, plan: Plan, home: Path) -> Published:
@@ -94,6 +102,9 @@ def _check(merged: Merged, plan: Plan) -> None:
             if getattr(row, name) != getattr(expected, name):
                 raise FleetError(f"{row.point_id}: {name} is not what the plan says; merge again with this plan")
         _check_numbers(row, is_search=point.point.search is not None and row.search_parent is None)
+    for row, judged in zip(merged.rows, with_order_effects(merged.rows), strict=True):
+        if row != judged:
+            raise FleetError(f"{row.point_id}: not ok, for {judged.detail}; merge again with this plan")
 
 
 def _check_numbers(row: Row, *, is_search: bool) -> None:

@@ -9,6 +9,13 @@ import msgspec
 Scalar = bool | int | float | str
 
 
+class CacheCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Prometheus counters of prompt tokens: those that came from a prefix cache, and those that add up to all."""
+
+    hits: str
+    of: tuple[str, ...]
+
+
 class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One engine's way of speaking OpenAI's completions API.
 
@@ -27,3 +34,4 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     health_path: str = "/health"
     models_path: str = "/v1/models"
     metrics_path: str | None = None
+    cache_counters: CacheCounters | None = None

@@ -236,6 +236,8 @@ class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
     `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
+    `repeat_first`: the first of several points on a server is measured once more as the last, so that what order does
+    is seen. Off where a window is so short, or a host so busy, that two runs would differ without any cause.
     `search` bounds the searches that recipes ask for.
     """
 
@@ -245,6 +247,7 @@ class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
     warmup_requests_per_stream: Positive = 1
     every_nights: Positive = 1
     search: SearchLimits = SearchLimits()
+    repeat_first: bool = True
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
@@ -279,13 +282,19 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
 Workload = RandomWorkload | TraceWorkload
 
 
+def expects_cache_hits(workload: Workload) -> bool:
+    """Whether prompts share tokens on purpose, so that hits of a prefix cache are what is measured, not a mistake."""
+    return not isinstance(workload, RandomWorkload)
+
+
 class Host(Fact, frozen=True, kw_only=True):
     """A machine (or a pool of equal machines) that takes jobs by runner label.
 
     `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together. `runners` names the
     machines: hosts that name the same one share it. `slots`: each is a place in another scheduler's queue (a runner
     on a Slurm login node), takes a job of any size, and says nothing about how many nodes are behind. `window_h` is
-    how long a night it is ours, null for as long as the plan says.
+    how long a night it is ours, null for as long as the plan says. `by_hand`: it takes what somebody starts on it by
+    name, and is no part of any night.
     """
 
     label: Id
@@ -296,6 +305,7 @@ class Host(Fact, frozen=True, kw_only=True):
     linked: bool = False
     slots: bool = False
     window_h: Annotated[float, msgspec.Meta(gt=0, le=24)] | None = None
+    by_hand: bool = False
     memory_bytes: Positive | None = None
     backend: Id | None = "process"
     cores_for_server: Positive | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import Fact, Id, Model
+from matrix.facts import Fact, Id, Model, RunnerName
 from matrix.point import Point
 from matrix.serving import Layout
 
@@ -39,7 +39,7 @@ class PlannedPoint(Fact, frozen=True, kw_only=True):
     """A point with its identity and the minutes it is expected to take (warm-up included). `why` it is in tonight.
 
     A search is planned like a point, and makes points as it runs. An `alone` point gets a server of its own, started
-    when the points before it are done.
+    when the points before it are done. A `repeat` is the first on its server once more, as the last but for searches.
     """
 
     id: str
@@ -96,6 +96,7 @@ class Short(Fact, frozen=True, kw_only=True):
 class Plan(Fact, frozen=True, kw_only=True):
     """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution.
 
+    `runners` are the names of the machines behind a label, where the fleet names them: no other may send its results.
     The plan of a whole night also says its window, its GPU-hours and how many points may be tried a second time.
     """
 
@@ -106,6 +107,7 @@ class Plan(Fact, frozen=True, kw_only=True):
     git_sha: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    runners: dict[Id, tuple[RunnerName, ...]] = {}
     window_minutes: float | None = None
     gpu_hours: float | None = None
     retry_points: int | None = None

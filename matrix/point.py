@@ -50,8 +50,9 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same
     reason a default here must never change. `alone`: measured on a server of its own, beside the same point measured
-    on a shared one, so that what sharing changes is known. `search`: it is no measurement but the parent of some, and
-    `load` is the largest they may have.
+    on a shared one, so that what sharing changes is known. `repeat`: measured as the last on a server where the same
+    point was the first, so that what order and age change is known. Both have keys, thus prompts, of their own.
+    `search`: it is no measurement but the parent of some, and `load` is the largest they may have.
     """
 
     recipe: str
@@ -64,6 +65,7 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     power_cap_w: int | None = None
     isolation: Isolation = "none"
     alone: bool = False
+    repeat: bool = False
     search: Seek | None = None
 
 
@@ -130,7 +132,16 @@ def named(point: Point, load_text: str) -> str:
         parts.append(point.isolation)
     if point.alone:
         parts.append("alone")
+    if point.repeat:
+        parts.append("repeat")
     return ".".join(parts)
+
+
+def twin_of(point: Point) -> str | None:
+    """The id of the point that this one is measured beside, for comparison; null for a point in its own right."""
+    if not (point.alone or point.repeat):
+        return None
+    return point_id(msgspec.structs.replace(point, alone=False, repeat=False))
 
 
 def digest(value: object) -> str:

@@ -197,6 +197,8 @@ class PointResult(Fact, frozen=True, kw_only=True):
 
     A search has a `finding` instead of metrics, also where it was cut off; its measurements are results of their own,
     with `child`.
+    `cache_hit_rate` is the share of prompt tokens, the warm-up's included, that the server's own counters say came from
+    its prefix cache; null with a `cache_reason`.
     """
 
     schema_version: int = RESULT_SCHEMA
@@ -217,6 +219,8 @@ class PointResult(Fact, frozen=True, kw_only=True):
     quality: Quality = Quality()
     child: ChildOf | None = None
     finding: Finding | None = None
+    cache_hit_rate: Amount | None = None
+    cache_reason: Text = ""
     provenance: Provenance
 
 

@@ -1,7 +1,8 @@
 """One job on this host: preflight, start the server, measure each point, stop it, leave a whole artifact.
 
 A point that fails does not take its siblings with it; a server that dies is started once more for the rest. A point
-that is to be alone gets a server of its own when the shared one is gone.
+that is to be alone gets a server of its own when the shared one is gone. The last on a shared server repeats the first,
+or nothing where that failed or the server is another one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from launch.leftovers import remove
 from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.errors import FleetError
-from matrix.words import Reason
+from matrix.point import twin_of
+from matrix.words import Outcome, Reason
+from runners.cachehits import CacheWatch
 from runners.cancel import Cancel, CancelledError
 from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
-    from matrix.words import Outcome
     from runners.progress import Progress
 
 READY_DEADLINE_S = 1200.0
@@ -127,12 +129,20 @@ class _Run:
                 return False
             log = self.options.out / f"{log_name}{f'-{start + 1}' if start else ''}.log"
             self._serve(label, self._open(batch), log)
+            self._close_repeats(batch)
             if not self._open(batch):
                 return bool(self.ledger.open)
         for planned in self._open(batch):
             closed = self.ledger.close(planned.id, Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
             self._point_done(planned, closed)
         return bool(self.ledger.open)
+
+    def _close_repeats(self, batch: tuple[PlannedPoint, ...]) -> None:
+        """On another server a repeat would repeat nothing."""
+        for planned in self._open(batch):
+            if planned.point.repeat:
+                detail = "the server of the first measurement is gone"
+                self._point_done(planned, self.ledger.close(planned.id, Reason.NOTHING_TO_REPEAT, detail))
 
     def _open(self, batch: tuple[PlannedPoint, ...]) -> list[PlannedPoint]:
         return [planned for planned in batch if planned.id in self.ledger.open]
@@ -156,6 +166,10 @@ class _Run:
         for planned in points:
             if self._window_closed():
                 break
+            if planned.point.repeat and self.ledger.outcomes.get(twin_of(planned.point) or "") is not Outcome.OK:
+                detail = "the first measurement did not end ok"
+                self._point_done(planned, self.ledger.close(planned.id, Reason.NOTHING_TO_REPEAT, detail))
+                continue
             self._measure(started, planned)
             if not started.alive():
                 break
@@ -196,7 +210,9 @@ class _Run:
                     check()
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
+                watch = CacheWatch(target)
                 measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
+                measured = watch.judged(measured, planned.point.workload)
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
             return str(error)
         if not running.alive():  # what the survivors did is not this server's throughput

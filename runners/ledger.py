@@ -35,8 +35,10 @@ _HEAD_CHARS = 400
 
 
 class Ledger:
-    """Writes one job's results under `out/points/`. `open` are the points that have not ended yet, `outcomes` how the
-    planned ones ended.
+    """Writes one job's results under `out/points/`. `open` are the points that have not ended yet.
+
+    `outcomes` are of points in their own right: a repeat is evidence about one, a measurement of a search part of one,
+    and neither can fail a job.
     """
 
     def __init__(self, plan: Plan, job: Job, out: Path, attempt: int, host: str) -> None:
@@ -115,6 +117,8 @@ class Ledger:
             client=measured.client,
             energy_reason="no power meter on this host",
             quality=measured.quality,
+            cache_hit_rate=measured.cache_hit_rate,
+            cache_reason=clean(measured.cache_reason),
             child=msgspec.structs.replace(draft.child, exempt=exempt) if draft.child else None,
         )
         return self._end(result)
@@ -138,9 +142,9 @@ class Ledger:
 
     def _end(self, result: PointResult) -> PointResult:
         self._write(result)
-        if result.outcome is not None and result.child is None:
+        planned = self.open.pop(result.point_id)
+        if result.outcome is not None and result.child is None and not planned.point.repeat:
             self.outcomes[result.point_id] = result.outcome
-        self.open.pop(result.point_id)
         return result
 
     def _draft(self, point: PlannedPoint, order: int) -> PointResult:
@@ -155,6 +159,7 @@ class Ledger:
             detail="not ended",
             started_at=_now(),
             quality=Quality(reason="not measured"),
+            cache_reason="not measured",
             finding=NOTHING_YET if point.point.search is not None else None,
             provenance=Provenance(
                 recipe_digest=self._job.recipe_digest,

@@ -36,6 +36,8 @@ class Measured:
     client: ClientBudget
     quality: Quality
     window: Window
+    cache_hit_rate: float | None = None
+    cache_reason: str = "not scraped"
 
 
 def measure(

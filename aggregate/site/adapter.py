@@ -12,6 +12,7 @@ from aggregate.findings import findings_of
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.frontiers import GROUP, entrants
 from aggregate.series import shared
+from aggregate.sharing import sharing
 from aggregate.site.page import PageModel, page_model
 from aggregate.site.records import (
     AxisX,
@@ -25,7 +26,9 @@ from aggregate.site.records import (
     Night,
     Origin,
     Searched,
+    SharedAlone,
 )
+from aggregate.terminal import change_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from aggregate.findings import FoundSearch
     from aggregate.rows import Row
+    from aggregate.sharing import RecipeSharing
     from aggregate.site.published import PublishedRow
     from matrix.facts import Gpu
     from matrix.search import MethodKind
@@ -57,6 +61,7 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
         frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
         searches=tuple(_searched(one) for one in findings_of(shared(table))),
+        sharing=tuple(_shared_alone(one) for one in sharing(table).recipes),
     )
 
 
@@ -82,11 +87,20 @@ def _searched(one: FoundSearch) -> Searched:
     )
 
 
+def _shared_alone(one: RecipeSharing) -> SharedAlone:
+    throughput, tpot = map(change_text, one.differences)
+    return SharedAlone(
+        recipe=one.recipe, throughput=throughput, tpot=tpot, nights=one.observations, verdict=one.verdict
+    )
+
+
 def _newest_run(table: pa.Table) -> tuple[Row, ...]:
-    """The planned rows of the run planned last: run ids of one night sort by the time they were made."""
+    """All points of the run planned last, without repeats or what a search measured: run ids of one night sort by
+    the time they were made.
+    """
     newest = max(zip(table["night"].to_pylist(), table["run_id"].to_pylist(), strict=True))[1]
     rows = to_rows(table.filter(pc.equal(table["run_id"], newest)))
-    return tuple(row for row in rows if row.search_parent is None)
+    return tuple(row for row in rows if not row.repeat and row.search_parent is None)
 
 
 def _night(rows: tuple[Row, ...]) -> Night:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from aggregate.site.published import PublishedGroup, PublishedRow, published_groups
-from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night, Searched
+from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night, Searched, SharedAlone
 from matrix.facts import Fact
 
 MISSING = "missing"
@@ -40,6 +40,7 @@ class PageModel(Fact, frozen=True, kw_only=True):
     missing: tuple[Gap, ...]
     published: tuple[PublishedGroup, ...]
     searches: tuple[Searched, ...] = ()
+    sharing: tuple[SharedAlone, ...] = ()
 
 
 def page_model(
@@ -50,6 +51,7 @@ def page_model(
     frontiers: tuple[Frontier, ...],
     published: tuple[PublishedRow, ...],
     searches: tuple[Searched, ...] = (),
+    sharing: tuple[SharedAlone, ...] = (),
 ) -> PageModel:
     """The page of one night. Groups without a dot are left out; gaps never are."""
     views = sorted((_group_view(group, measurements, frontiers, searches) for group in groups), key=_view_order)
@@ -60,6 +62,7 @@ def page_model(
         missing=tuple(gap for gap in night.gaps if gap.outcome == MISSING),
         published=published_groups(published),
         searches=searches,
+        sharing=sharing,
     )
 
 

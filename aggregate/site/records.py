@@ -61,6 +61,16 @@ class Origin(Fact, frozen=True, kw_only=True):
     goodput_limits: str | None = None
 
 
+class SharedAlone(Fact, frozen=True, kw_only=True):
+    """What sharing a server changed for one recipe: texts, for the page says them and computes nothing."""
+
+    recipe: str
+    throughput: str
+    tpot: str
+    nights: int
+    verdict: str
+
+
 class Measurement(Fact, frozen=True, kw_only=True):
     """One dot: a point of a series. `series` is the identity of a server configuration, `label` its short name.
 

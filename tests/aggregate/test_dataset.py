@@ -87,7 +87,7 @@ def test_files_are_partitioned_by_month_and_compressed(tmp_path: Path) -> None:
     assert dataset.read_table(tmp_path).num_rows == 8
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), unique=True, max_size=8))
 def test_current_is_the_highest_revision_of_each_run_and_point(picks: list[tuple[str, int]]) -> None:
     row = some_rows()[0]

@@ -16,14 +16,16 @@ import pytest
 from deltalake import write_deltalake
 
 from aggregate import dataset
+from aggregate.columns import missing_row
 from aggregate.export import json_bytes
 from aggregate.hashes import sha256
 from aggregate.manifest import MANIFEST, PUBLISHED, load, verify
 from aggregate.merge import merge
-from aggregate.publish import publish
+from aggregate.publish import publish, without_result
 from aggregate.rows import Coverage, Row
 from matrix.errors import FleetError
-from matrix.words import Outcome, Reason
+from matrix.plan import planned_points
+from matrix.words import Missing, Outcome, Reason
 from tests.aggregate.builders import a_plan, artifact_of, artifacts_of, some_metrics, write_folder, zip_bytes
 from tests.aggregate.homes import PLAN, a_run, entry_path
 
@@ -37,6 +39,15 @@ def snapshot(home: Path) -> dict[str, bytes]:
 
 def current(home: Path) -> dict[str, Row]:
     return {row.point_id: row for row in dataset.to_rows(dataset.read_table(home))}
+
+
+def test_a_row_without_its_result_is_what_the_plan_knows_of_its_point(tmp_path: Path) -> None:
+    for row in a_run(tmp_path).rows:
+        job, point = planned_points(PLAN)[row.point_id]
+        expected = missing_row(PLAN, job, point, row.shard, Missing.NO_ARTIFACT)
+        emptied = without_result(row)
+        assert (emptied.attempt, emptied.outcome, emptied.reasons) == (row.attempt, row.outcome, "")
+        assert msgspec.structs.replace(emptied, attempt=0, outcome="missing", reasons=expected.reasons) == expected
 
 
 def test_a_run_is_published_whole(tmp_path: Path) -> None:
@@ -57,6 +68,7 @@ def test_a_run_is_published_whole(tmp_path: Path) -> None:
         ("year_parquet", "2026", 4),
         ("frontiers", "frontiers", 4),
         ("coverage", "run-1", 4),
+        ("sharing", "sharing", 0),
     }
     table = pq.read_table(entry_path(tmp_path, "night_parquet", "2026-10-01"))
     assert table.column("output_tok_per_s").to_pylist() == [100.0] * 4
@@ -194,7 +206,8 @@ PUBLISHER = """
 import sys
 from pathlib import Path
 from aggregate.merge import merge
-from aggregate.publish import publish
+from aggregate.columns import missing_row
+from aggregate.publish import publish, without_result
 from tests.aggregate.builders import a_plan
 root, home = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)

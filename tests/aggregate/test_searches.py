@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from aggregate import dataset
-from aggregate.collect import assemble
+from aggregate.collect import _Found
 from aggregate.frontiers import frontiers
 from aggregate.history import history_of
 from aggregate.manifest import load, verify
@@ -214,7 +214,7 @@ def test_merged_rows_that_have_changed_on_their_way_are_not_published(tmp_path: 
 
 def test_collecting_a_night_keeps_the_measurements_of_its_searches(tmp_path: Path) -> None:
     merged = merged_of(tmp_path)
-    collected = assemble(PLAN, by_id(merged), [], closed=True)
+    collected = _Found(PLAN, rows=by_id(merged)).assemble(closed=True)
     assert collected is not None
     assert collected.rows == merged.rows
     assert collected.coverage.planned == 2

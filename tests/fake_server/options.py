@@ -21,8 +21,9 @@ class Options:
     `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
-    server speaks TLS. With more than `capacity` requests in flight every token takes longer, and all of them together
-    get less done; with more than `refuses_above` a request is turned away (0: never).
+    server speaks TLS. `cached_share` of the prompt tokens come from its cache, says its page of metrics. With more than
+    `capacity` requests in flight every token takes longer, and all of them together get less done; with more than
+    `refuses_above` a request is turned away (0: never).
     """
 
     scenario: str = "ok"
@@ -36,6 +37,7 @@ class Options:
     tokenizer: str = "none"
     refuses: str = "nothing"
     after: int = 2
+    cached_share: float = 0.0
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1

@@ -38,6 +38,7 @@ FULL = Point(
     power_cap_w=300,
     isolation="strict",
     alone=True,
+    repeat=True,
 )  # fmt: skip
 """Every field differs from its default."""
 

@@ -38,6 +38,7 @@ def test_an_id_is_readable() -> None:
     capped = msgspec.structs.replace(POINT, power_cap_w=400, isolation="strict")
     assert point_id(capped) == "r.tp8.1k1k.c64.cap400w.strict"
     assert point_id(msgspec.structs.replace(POINT, alone=True)) == "r.tp8.1k1k.c64.alone"
+    assert point_id(msgspec.structs.replace(POINT, repeat=True)) == "r.tp8.1k1k.c64.repeat"
 
 
 def test_a_key_is_pinned_so_that_no_refactoring_ever_changes_a_history() -> None:
@@ -79,7 +80,7 @@ def test_ten_thousand_random_points_have_as_many_keys_as_there_are_different_one
 def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
     """Each field in turn goes back to its default, or to another value where it has none."""
     trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9)
-    for point, fields in ((FULL, 51), (msgspec.structs.replace(FULL, workload=trace), 51)):
+    for point, fields in ((FULL, 52), (msgspec.structs.replace(FULL, workload=trace), 52)):
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}
         assert len(keys) == len(variants) == fields
