@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
+from benchmarks.reference.cli import prompts_group
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
 from matrix.options import FLEET, PLAN, selection
@@ -26,7 +27,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS):
+for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS, prompts_group):
     cli.add_command(command)
 
 
@@ -97,6 +98,12 @@ def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
 @click.option(
     "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
 )
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Folder of sets of reference prompts. Default: those that ship.",
+)
 @selection
 def run_command(
     plan_path: Path,
@@ -105,17 +112,20 @@ def run_command(
     attempt: int,
     not_after: str | None,
     selector: Selector,
+    prompts: Path | None,
     *,
     unpinned: bool,
 ) -> None:
     """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
+    from benchmarks.reference.sets import SHIPPED
     from runners import commands
 
+    sets = prompts or SHIPPED
     if job_id is None:
-        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned, prompts=sets))
     if selector.conditions:
         raise click.UsageError(f"--job names one job; leave out {selector}")
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned, prompts=sets))
 
 
 @cli.command("merge")
@@ -190,6 +200,16 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=None,
+    help="A set of reference prompts to take natural text from, instead of random tokens.",
+)
+@click.option(
+    "--shared-prefix-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
+)
+@click.option("--prefix-groups", type=click.IntRange(1, 1024), default=1, help="That share a prefix each. Default: 1.")
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
 @click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
 @click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")

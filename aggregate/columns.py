@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from aggregate.rows import Row, series_of
-from matrix.facts import TraceWorkload
+from matrix.facts import ReferenceWorkload, SizedWorkload, TraceWorkload
 from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.search import kind_of
@@ -70,6 +70,7 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         detail=job.blocked or "",
         reasons=why.value,
     )
+    row = _with_prompts(row, point.workload)
     return _with_rate(row, point.load) if isinstance(point.load, Rate) else row
 
 
@@ -78,6 +79,19 @@ def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, N
     if isinstance(workload, TraceWorkload):
         return None, None, None
     return workload.isl, workload.osl, workload.ratio
+
+
+def _with_prompts(row: Row, workload: Workload) -> Row:
+    """What the prompts were made of: the workload's kind, the set of reference prompts, what is common to them."""
+    row = msgspec.structs.replace(row, prompts=str(workload.__struct_config__.tag))
+    if not isinstance(workload, SizedWorkload):
+        return row
+    return msgspec.structs.replace(
+        row,
+        prompt_set=workload.set if isinstance(workload, ReferenceWorkload) else None,
+        shared_prefix_share=workload.shared_prefix_share,
+        prefix_groups=workload.prefix_groups,
+    )
 
 
 def filled(row: Row, result: PointResult, driver: str | None) -> Row:

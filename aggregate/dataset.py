@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DELTA = "delta"
 COMMIT_TRIES = 40
-_IDENTITY_FLOATS = frozenset({"range_ratio", "rate_per_s", "burstiness"})
+_IDENTITY_FLOATS = frozenset({"range_ratio", "rate_per_s", "burstiness", "shared_prefix_share"})
 _ARROW = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), datetime: pa.timestamp("us", "UTC")}
 
 

@@ -36,7 +36,8 @@ _FROM_PLAN = (
     *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
     *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
     *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
-    *("rate_per_s", "arrival", "burstiness", "power_cap_w", "isolation", "alone", "repeat", "twin_of"),
+    *("rate_per_s", "arrival", "burstiness", "prompts", "prompt_set", "shared_prefix_share", "prefix_groups"),
+    *("power_cap_w", "isolation", "alone", "repeat", "twin_of"),
     *("search_method", "search_parent", "search_replicate"),
 )
 

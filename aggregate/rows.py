@@ -70,6 +70,10 @@ class Row(Fact, frozen=True, kw_only=True):
     rate_per_s: float | None = None
     arrival: str | None = None
     burstiness: float | None = None
+    prompts: str | None = None
+    prompt_set: str | None = None
+    shared_prefix_share: float | None = None
+    prefix_groups: int | None = None
     power_cap_w: int | None
     isolation: str
     git_sha: str

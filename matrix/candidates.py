@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from matrix.blocked import why_blocked, why_unpinned
 from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand
-from matrix.facts import RandomWorkload
+from matrix.facts import SizedWorkload
 from matrix.group import ServerGroup, group
 from matrix.history import NO_HISTORY
 from matrix.identity import args_digest, recipe_digest, served
@@ -133,7 +133,7 @@ def _candidate(
 
 
 def _certified_minutes(estimator: Estimator, point: Point) -> float | None:
-    if not isinstance(point.workload, RandomWorkload) or point.search is not None:
+    if not isinstance(point.workload, SizedWorkload) or point.search is not None:
         return None
     whole = estimator.point(point, CERTIFIED_REQUESTS).whole
     return whole if whole <= CERTIFIED_MAX_MINUTES else None

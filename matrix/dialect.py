@@ -20,7 +20,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """One engine's way of speaking OpenAI's completions API.
 
     `exact_length` are body fields that make the server produce exactly `max_tokens` tokens;
-    `no_cache` are body fields that keep a prompt from being answered out of a prefix cache.
+    `no_cache` are body fields that keep a prompt from being answered out of a prefix cache;
+    `cache` those that allow it, for prompts that share tokens on purpose.
     `keep_alive` is false for a server that may close a kept connection just as the next request is sent on it:
     then each request has a connection of its own, opened before its clock starts.
     """
@@ -29,6 +30,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     prompt_token_ids: bool = True
     exact_length: dict[str, Scalar] = {}
     no_cache: dict[str, Scalar] = {}
+    cache: dict[str, Scalar] = {}
     usage_needs_stream_options: bool = True
     keep_alive: bool = True
     health_path: str = "/health"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matrix.arguments import CONTEXT_MARGIN_TOKENS, value_breaks
-from matrix.facts import Fact, RandomWorkload, TraceWorkload
+from matrix.facts import Fact, SizedWorkload, TraceWorkload
 from matrix.point import Concurrency, Point, point_id, size_of
 from matrix.search import Bounds, Seek
 from matrix.serving import Layout, layout_slug
@@ -108,5 +108,5 @@ def _why_no_search(recipe: Recipe, layout: RecipeLayout, point: Point, search: S
 def context_tokens(point: Point) -> int | None:
     """The longest request of a point, with room for what a server adds to a prompt; null for an unknown trace."""
     workload = point.workload
-    tokens = workload.isl + workload.osl if isinstance(workload, RandomWorkload) else workload.longest_tokens
+    tokens = workload.isl + workload.osl if isinstance(workload, SizedWorkload) else workload.longest_tokens
     return None if tokens is None else tokens + CONTEXT_MARGIN_TOKENS

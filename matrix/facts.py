@@ -25,6 +25,9 @@ Precision = Literal[
     "fp32", "bf16", "fp16", "fp8", "mxfp8", "fp6", "mxfp6", "fp4", "mxfp4", "nvfp4", "int8", "int4", "q8_0", "q4_1"
 ]  # fmt: skip
 Arithmetic = Literal["fp32", "bf16", "fp8", "fp6", "fp4", "int8"]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+PrefixGroups = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Device = Literal["cpu", "nvidia", "amd", "tpu", "trainium"]
 
 
@@ -103,7 +106,8 @@ class Model(Fact, frozen=True, kw_only=True):
     """`family` groups variants of one model (dsr1). `trust_remote_code` is the core's to set, never a recipe's.
 
     `prompt_token_ids` is the half-open range of ordinary (non-special) token ids a random prompt may use; while it
-    is null nothing can be measured with random prompts.
+    is null nothing can be measured with random prompts. `tokenizer` is its fingerprint (`benchmarks.reference`), for
+    reference prompts.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Model(Fact, frozen=True, kw_only=True):
     weights: Weights
     vocab_size: Positive | None = None
     prompt_token_ids: tuple[int, int] | None = None
+    tokenizer: Sha256 | None = None
     max_context: Positive | None = None
     dimensions: Dimensions | None = None
     trust_remote_code: bool = False
@@ -253,6 +258,7 @@ class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
     """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included.
 
+    The first `shared_prefix_share` of each prompt's tokens is the same in all prompts of one of `prefix_groups` groups.
     `slo`, the fleet's policy like the run length, is what its goodput is counted by.
     """
 
@@ -260,8 +266,33 @@ class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="r
     isl: Positive
     osl: Positive
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
+    shared_prefix_share: Share = 0.0
+    prefix_groups: PrefixGroups = 1
     run_length: RunLength = RunLength()
     slo: Slo | None = None
+
+
+class ReferenceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="reference", tag_field="kind"):
+    """Natural text of exactly `isl` tokens, from the set of reference prompts with the sha256 `set`.
+
+    `tokenizer` is the fingerprint of the one the set was made with: a model with another cannot use it. Of a shared
+    prefix, as in `RandomWorkload`.
+    """
+
+    name: str
+    set: Sha256
+    tokenizer: Sha256
+    isl: Positive
+    osl: Positive
+    shared_prefix_share: Share = 0.0
+    prefix_groups: PrefixGroups = 1
+    run_length: RunLength = RunLength()
+    slo: Slo | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Lengths are exact."""
+        return 1.0
 
 
 class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="trace", tag_field="kind"):
@@ -279,12 +310,14 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
     source: str = ""
 
 
-Workload = RandomWorkload | TraceWorkload
+SizedWorkload = RandomWorkload | ReferenceWorkload
+"""Requests that know nothing of each other, of stated lengths."""
+Workload = RandomWorkload | ReferenceWorkload | TraceWorkload
 
 
 def expects_cache_hits(workload: Workload) -> bool:
     """Whether prompts share tokens on purpose, so that hits of a prefix cache are what is measured, not a mistake."""
-    return not isinstance(workload, RandomWorkload)
+    return not isinstance(workload, SizedWorkload) or workload.shared_prefix_share > 0
 
 
 class Host(Fact, frozen=True, kw_only=True):

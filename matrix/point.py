@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from matrix.canonical import plain
-from matrix.facts import Fact, Positive, RunLength, TraceWorkload, Workload
+from matrix.facts import Fact, Positive, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.search import Ramp, Reach, Refine, Seek
 from matrix.serving import Layout, Serving
 
@@ -159,6 +159,8 @@ def point_key(point: Point) -> str:
     labels: dict[str, object] = {"run_length": RunLength(), "slo": None, "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
+    elif isinstance(point.workload, ReferenceWorkload):
+        labels["tokenizer"] = ""  # the set says it
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     FD_LIMIT = "fd_limit"
     ENGINE_MISSING = "engine_missing"
     MODEL_MISSING = "model_missing"
+    PROMPTS_MISSING = "prompts_missing"
     PORT_CONFLICT = "port_conflict"
     INTERNAL_ERROR = "internal_error"
     # invalid: the server answered, but the number would mislead
@@ -62,6 +63,7 @@ _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
         Reason.FD_LIMIT,
         Reason.ENGINE_MISSING,
         Reason.MODEL_MISSING,
+        Reason.PROMPTS_MISSING,
         Reason.PORT_CONFLICT,
         Reason.INTERNAL_ERROR,
     ),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.records import Target
+from benchmarks.reference.sets import SHIPPED
+from benchmarks.sources import NoPrompts
 from launch.backends import BACKENDS
 from launch.leftovers import remove
 from launch.ready import NotReady
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
+    from runners.preflight import Refusal
     from runners.progress import Progress
 
 READY_DEADLINE_S = 1200.0
@@ -44,7 +47,10 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals."""
+    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals.
+
+    `prompts` is the folder of sets of reference prompts.
+    """
 
     out: Path
     state: Path
@@ -54,6 +60,7 @@ class JobOptions:
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
     disk_floor_bytes: int = DISK_FLOOR_BYTES
+    prompts: Path = SHIPPED
 
 
 def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> dict[str, Outcome]:
@@ -198,9 +205,9 @@ class _Run:
         if isinstance(measured, Measured):
             self._point_done(planned, self.ledger.finish(planned, measured))
         else:
-            self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, measured))
+            self._point_done(planned, self.ledger.close(planned.id, *measured))
 
-    def _load(self, running: Running, planned: PlannedPoint) -> Measured | str:
+    def _load(self, running: Running, planned: PlannedPoint) -> Measured | Refusal:
         """The measurement; what is wrong with this host where there is none."""
         target = Target(host=running.host, port=running.port, model=running.model, dialect=self.job.server.dialect)
         try:
@@ -211,10 +218,12 @@ class _Run:
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
                 watch = CacheWatch(target)
-                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
+                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress, self.options.prompts)
                 measured = watch.judged(measured, planned.point.workload)
+        except NoPrompts as error:
+            return error.reason, str(error)
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
-            return str(error)
+            return Reason.INTERNAL_ERROR, str(error)
         if not running.alive():  # what the survivors did is not this server's throughput
             detail = f"the server died under this point: {measured.detail}\n{running.log_tail()}"
             measured = replace(measured, reasons=(Reason.SERVER_EXITED,), detail=detail, metrics=None)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matrix.slo import Slo
     from runners.ledger import Ledger
     from runners.measure import Measured
+    from runners.preflight import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Hands:
     `why_stop` says between two measurements why no further one may begin.
     """
 
-    load: Callable[[PlannedPoint], Measured | str]
+    load: Callable[[PlannedPoint], Measured | Refusal]
     server_age_s: Callable[[], float]
     why_stop: Callable[[], str | None]
     ledger: Ledger
@@ -72,14 +73,14 @@ def _measure(parent: PlannedPoint, search: Search, said: Measure, hands: Hands) 
         planned, ChildOf(parent=parent.id, size=said.size, replicate=said.replicate), hands.server_age_s()
     )
     measured = hands.load(_drawn(planned, said.replicate))
-    if isinstance(measured, str):
-        result = hands.ledger.close(planned.id, Reason.INTERNAL_ERROR, measured)
+    if isinstance(measured, tuple):
+        result = hands.ledger.close(planned.id, *measured)
     else:
         exempt = exempt_of(search, measured)
         kept = replace(measured, reasons=tuple(reason for reason in measured.reasons if reason not in exempt))
         result = hands.ledger.finish(planned, kept, exempt)
     hands.on_child(result)
-    return result, None if isinstance(measured, str) else measured
+    return result, None if isinstance(measured, tuple) else measured
 
 
 def _drawn(planned: PlannedPoint, replicate: int) -> PlannedPoint:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.certainty import floor_of
+from matrix.facts import ReferenceWorkload
 from matrix.point import Rate
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ def load_text(report: BenchReport) -> str:
     else:
         asked = f"concurrency {load.streams}"
     least = "" if workload.ratio == 1 else f" (from {workload.ratio:.0%} of that)"
-    return f"{asked}, {workload.isl} tokens in and {workload.osl} out{least}"
+    groups = f" in {workload.prefix_groups} groups" if workload.prefix_groups > 1 else ""
+    shared = f", the first {workload.shared_prefix_share:.0%} shared{groups}" if workload.shared_prefix_share else ""
+    kind = " of reference text" if isinstance(workload, ReferenceWorkload) else ""
+    return f"{asked}, {workload.isl} tokens{kind} in and {workload.osl} out{least}{shared}"
 
 
 def _latencies(metrics: Metrics) -> Table:

@@ -205,10 +205,10 @@ def test_a_signal_in_a_search_leaves_every_row_and_what_was_found(
 ) -> None:
     cancel = Cancel()
 
-    def signalled(target: Any, server: Any, planned: PlannedPoint, seed: int, on_progress: Any) -> Any:
+    def signalled(target: Any, server: Any, planned: PlannedPoint, *rest: Any) -> Any:
         if planned.id.endswith(".ramp.c4"):
             cancel._asked = True
-        return measure(target, server, planned, seed, on_progress)
+        return measure(target, server, planned, *rest)
 
     monkeypatch.setattr(job_module, "measure", signalled)
     plan, parent = searching(plan_of("--itl-ms", "5", streams=(1,)), Ramp())
