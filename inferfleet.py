@@ -228,11 +228,15 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")
 @click.option("--slo-tpot-s", type=float, default=None, help="time per output token,")
 @click.option("--slo-e2e-s", type=float, default=None, help="and end to end.")
+@click.option("--search", type=click.Choice(["ramp", "refine", "slo"]), help="Many loads: to the break, or a frontier.")
+@click.option("--up-to", type=click.FloatRange(0, min_open=True), default=None, help="Last load of --search [256].")
+@click.option("--measurements", type=click.IntRange(1), default=24, show_default=True, help="Of a --search, at most.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Likewise.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report.")
 @click.option("--vllm-json", type=click.Path(path_type=Path, dir_okay=False), help="As `vllm bench serve` writes it.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
 def bench_command(**said: object) -> None:
-    """Measure any OpenAI-compatible server: one load, one table. Ctrl-C keeps what was measured."""
+    """Measure any OpenAI-compatible server: one load and one table, or a search. Ctrl-C keeps what was measured."""
     from benchmarks.bench import command
 
     sys.exit(command.bench(said))

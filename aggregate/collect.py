@@ -97,7 +97,7 @@ def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[st
     collected = found.assemble(closed=all(sweep.status == "completed" for sweep in sweeps) and not found.unanswered)
     if collected is not None:
         _write(collected, out / plan.run_id)
-    count = sum(not row.repeat for row in collected.rows) if collected else 0
+    count = collected.coverage.planned if collected else 0
     said = f"run {night.id}: {plan.run_id}: {count} of {points} points, {found.rechecked} artifacts read again"
     return "; ".join([said, *found.said])
 
@@ -143,7 +143,9 @@ class _Found:
         found = [self._row(job, point) for job in jobs for point in job.points]
         if not found:
             return None
-        ordered = tuple(sorted(found, key=lambda row: row.point_id))
+        names = {row.point_id for row in found}
+        children = [row for row in self.rows.values() if row.search_parent in names]
+        ordered = tuple(sorted((*found, *children), key=lambda row: row.point_id))
         coverage = coverage_of(ordered, in_order(self.refused))
         return Collected(plan=part_of(self.plan, jobs), rows=ordered, coverage=coverage)
 

@@ -11,6 +11,7 @@ from aggregate.rows import Row, series_of
 from matrix.facts import ReferenceWorkload, SessionWorkload, SizedWorkload
 from matrix.point import Rate, twin_of
 from matrix.result import Metrics
+from matrix.search import kind_of
 from matrix.words import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         alone=point.alone,
         repeat=point.repeat,
         twin_of=twin_of(point),
+        search_method=kind_of(point.search.method) if point.search else None,
         git_sha=plan.git_sha,
         seed=plan.seed,
         outcome="missing",
@@ -93,7 +95,9 @@ def _with_prompts(row: Row, workload: Workload) -> Row:
 
 
 def filled(row: Row, result: PointResult, driver: str | None) -> Row:
-    """`row` with what the result says. A result still marked running was killed, and its numbers do not count."""
+    """`row` with what the result says. A result still marked running was killed, and its numbers do not count; what a
+    search had found by then does.
+    """
     outcome, reasons = (result.outcome, result.reasons) if result.outcome else (Outcome.INFRA_FAILED, (Reason.KILLED,))
     seen = result.provenance
     return msgspec.structs.replace(
@@ -110,6 +114,8 @@ def filled(row: Row, result: PointResult, driver: str | None) -> Row:
         order=seen.order,
         server_age_s=seen.server_age_s,
         server_start_s=seen.server_start_s,
+        exempt=",".join(result.child.exempt) if result.child else "",
+        **({} if result.finding is None else _flat(result.finding, "found_")),
         **(_measured(result) if result.outcome else {}),
     )
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pandas as pd
 
+from aggregate.findings import FoundSearch, findings_of
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.series import K_NIGHTS, MAX_AGE_DAYS, newest_night, representatives, shared
 from matrix.facts import Fact
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -26,7 +27,7 @@ COMPLETE_SHARE = 0.9
 GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
 """What may share a frontier: equal values in all of these."""
 
-_PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
+_PLANNED = ["night", "run_id", "point_key", "series", "outcome", "search_parent"]
 _LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
 _IN_POINT = [
     *("point_id", "point_key", "series", "layout_name", "devices", "concurrency", "rate_per_s"),
@@ -92,6 +93,7 @@ class FrontierGroup(Fact, frozen=True, kw_only=True):
     ok: int
     partial: bool
     curves: tuple[FrontierCurve, ...]
+    searches: tuple[FoundSearch, ...] = ()
 
 
 def frontiers(
@@ -101,9 +103,10 @@ def frontiers(
 
     A point is represented by its newest planned series only: what an older recipe once reached is history.
     """
-    planned = _planned_rows(table, as_of or newest_night(table))
+    rows = _rows(table, as_of or newest_night(table))
     found = entrants(table, k=k, max_age_days=max_age_days, as_of=as_of)[GROUP + _LABELS + _IN_POINT]
-    return tuple(_group(found, rows) for _, rows in planned.groupby(GROUP, sort=True))
+    planned, searches = rows[rows["search_parent"].isna()], findings_of(shared(table))
+    return tuple(_group(found, same, searches) for _, same in planned.groupby(GROUP, sort=True))
 
 
 def entrants(
@@ -111,19 +114,18 @@ def entrants(
 ) -> pd.DataFrame:
     """The representatives that may enter a frontier: of each point key, its newest planned series."""
     found = representatives(table, k=k, max_age_days=max_age_days, as_of=as_of)
-    planned = _planned_rows(table, as_of or newest_night(table))
-    alive = planned.groupby("point_key").tail(1)["series"]
+    alive = _rows(table, as_of or newest_night(table)).groupby("point_key").tail(1)["series"]
     return found.loc[found["series"].isin(alive)]
 
 
-def _planned_rows(table: pa.Table, until: dt.date | None) -> pd.DataFrame:
-    """Every planned point up to a night, oldest run first."""
-    planned: pd.DataFrame = shared(table).select(_PLANNED + GROUP).to_pandas()
-    planned = planned[planned["night"] <= until.isoformat()] if until else planned
-    return planned.sort_values(["night", "run_id"], kind="stable")
+def _rows(table: pa.Table, until: dt.date | None) -> pd.DataFrame:
+    """Every planned point and every measurement of a search up to a night, oldest run first."""
+    rows: pd.DataFrame = shared(table).select(_PLANNED + GROUP).to_pandas()
+    rows = rows[rows["night"] <= until.isoformat()] if until else rows
+    return rows.sort_values(["night", "run_id"], kind="stable")
 
 
-def _group(found: pd.DataFrame, planned: pd.DataFrame) -> FrontierGroup:
+def _group(found: pd.DataFrame, planned: pd.DataFrame, searches: Sequence[FoundSearch]) -> FrontierGroup:
     """`planned` are all rows of one group, newest run last; `found` the representatives of all groups."""
     latest = planned.iloc[-1]
     tonight = planned[planned["run_id"] == latest["run_id"]]
@@ -142,6 +144,7 @@ def _group(found: pd.DataFrame, planned: pd.DataFrame) -> FrontierGroup:
         ok=ok,
         partial=ok < COMPLETE_SHARE * len(tonight),
         curves=_curves(members.assign(on_frontier=on_frontier)),
+        searches=tuple(one for one in searches if one.point_key in set(planned["point_key"])),
     )
 
 

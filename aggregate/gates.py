@@ -22,7 +22,8 @@ def arithmetic(result: PointResult, devices: int) -> str | None:
     if result.outcome is not outcome_of(result.reasons):
         return f"outcome {result.outcome} does not follow from reasons {list(result.reasons)}"
     if result.metrics is None:
-        return "outcome ok without metrics" if result.outcome is Outcome.OK else None
+        wanting = result.outcome is Outcome.OK and result.finding is None
+        return "outcome ok without metrics" if wanting else None
     if result.outcome is Outcome.OK and (empty := _nothing_measured(result.metrics)):
         return f"outcome ok with {empty} of 0"
     return metrics_agree(result.metrics, devices)

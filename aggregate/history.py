@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from aggregate.series import K_NIGHTS, shared
 from aggregate.sharing import sharing, to_split
@@ -27,7 +28,8 @@ _COLUMNS = [
 
 def history_of(table: pa.Table) -> History:
     """From the current rows of a dataset: every point that ever had a verdict, every job whose server ever started."""
-    frame: pd.DataFrame = shared(table).select(_COLUMNS).to_pandas()
+    planned = table.filter(pc.is_null(table.column("search_parent")))
+    frame: pd.DataFrame = shared(planned).select(_COLUMNS).to_pandas()
     frame = frame.sort_values(["night", "started_at", "run_id"], kind="stable", na_position="first")
     verdicts = frame[frame["outcome"].isin(VERDICTS)]
     return History(
@@ -44,7 +46,7 @@ def _point(rows: pd.DataFrame) -> PointHistory:
     same = rows[(rows[_SERVED].fillna("") == newest[_SERVED].fillna("")).all(axis=1)]
     good = same[same["outcome"] == "ok"]
     certified = good[good["requests_ok"] >= CERTIFIED_REQUESTS]
-    usual = good[good["requests_ok"] < CERTIFIED_REQUESTS] if len(certified) < len(good) else good
+    usual = good[~good.index.isin(certified.index)] if len(certified) < len(good) else good
     last = usual[usual["night"].isin(sorted(usual["night"].unique())[-K_NIGHTS:])]
     # an ok row has passed the clock check: its wall clock and the monotonic one agree within a percent
     minutes = (last["ended_at"] - last["started_at"]).dt.total_seconds() / 60

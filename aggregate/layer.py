@@ -140,8 +140,9 @@ def _account(table: pa.Table, run_id: str, refused: set[Refused]) -> bytes:
 
 
 def _runs(table: pa.Table) -> tuple[RunEntry, ...]:
-    """Every run's counts, by run id. Repeats of points are no points."""
+    """Every run's counts, by run id. Repeats of points are no points, and what a search measured was not planned."""
     table = table.filter(pc.invert(pc.fill_null(table.column("repeat"), fill_value=False)))
+    table = table.filter(pc.is_null(table.column("search_parent")))
     keys = ["run_id", "night", "git_sha", "outcome"]
     counts: dict[tuple[str, str, str], dict[str, int]] = {}
     for found in table.group_by(keys).aggregate([([], "count_all")]).to_pylist():

@@ -1,5 +1,6 @@
 """One folder of artifacts against the plan they were made for: every planned point ends in exactly one row.
 
+The measurements of a planned search are rows beside it: those of the attempt that its own row is of.
 A row depends only on the artifacts of its own job, never on the order in which they are found.
 """
 
@@ -16,8 +17,10 @@ from aggregate.gates import arithmetic
 from aggregate.order import with_order_effects
 from aggregate.read import read_point
 from aggregate.rows import Coverage, Refused, Row, coverage_of, in_order
+from aggregate.searches import child_row, most_children, search_fault, steps_in, without_its_steps
 from matrix.errors import ArtifactRefused, FleetError
 from matrix.facts import Fact
+from matrix.parent import planned_child
 from matrix.plan import planned_points
 from matrix.words import Missing, Outcome, Quarantine
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Merged(Fact, frozen=True, kw_only=True):
-    """One row per planned point, ordered by point id, and the account of the run."""
+    """One row per planned point and per measurement of a search, ordered by point id, and the account of the run."""
 
     rows: tuple[Row, ...]
     coverage: Coverage
@@ -57,17 +60,60 @@ def merge(plan: Plan, artifacts: Path, shard: str = "all") -> Merged:
     found, refused = scan(artifacts, {job.id for job in plan.jobs})
     by_job = {job.id: [artifact for artifact in found if artifact.job_id == job.id] for job in plan.jobs}
     for artifact in found:
-        refused += _strangers(
-            artifact, {point_id for point_id, (job, _) in planned.items() if job.id == artifact.job_id}
-        )
+        refused += _strangers(artifact, [point for job, point in planned.values() if job.id == artifact.job_id])
     rows: list[Row] = []
     for _, (job, point) in sorted(planned.items()):
-        copies = [copy for artifact in by_job[job.id] if (copy := _copy(plan, job, point, artifact))]
-        judged = _conflicts(copies)
-        refused += [refusal(copy.name, copy.reason, copy.detail) for copy in judged if copy.reason]
-        rows.append(_decide(missing_row(plan, job, point, shard, _why_nothing(job, by_job[job.id])), judged))
-    rows = with_order_effects(rows)
-    return Merged(rows=tuple(rows), coverage=coverage_of(rows, in_order(refused)))
+        artifacts_of = by_job[job.id]
+        row = missing_row(plan, job, point, shard, _why_nothing(job, artifacts_of))
+        row, doubts = _row(row, [copy for one in artifacts_of if (copy := _copy(plan, job, point, one))])
+        if point.point.search is not None:
+            row, children, more = _with_children(plan, job, point, row, artifacts_of)
+            rows += children
+            doubts += more
+        rows.append(row)
+        refused += doubts
+    ordered = with_order_effects(sorted(rows, key=lambda row: row.point_id))
+    return Merged(rows=tuple(ordered), coverage=coverage_of(ordered, in_order(refused)))
+
+
+def _row(empty: Row, copies: list[_Copy]) -> tuple[Row, list[Refused]]:
+    """One row from all copies there are, and the copies that are not believed."""
+    judged = _conflicts(copies)
+    return _decide(empty, judged), [refusal(copy.name, copy.reason, copy.detail) for copy in judged if copy.reason]
+
+
+def _with_children(
+    plan: Plan, job: Job, parent: PlannedPoint, row: Row, artifacts: list[Artifact]
+) -> tuple[Row, list[Row], list[Refused]]:
+    """The row of a search, those of its measurements, and what is not believed of either."""
+    mine = [one for one in artifacts if row.attempt in (0, one.attempt)]
+    steps = {step for one in mine for step in steps_in(parent, _point_ids(one))}
+    if len(steps) > most_children(parent):
+        detail = f"{len(steps)} measurements of a search that may make {most_children(parent)}"
+        refused = [refusal(parent.id, Quarantine.UNPLANNED, detail)]
+        return _quarantined(row, Quarantine.UNPLANNED, detail), [], refused
+    children: list[Row] = []
+    refused = []
+    for step in sorted(steps):
+        point = planned_child(parent, *step)
+        copies = [copy for one in mine if (copy := _copy(plan, job, point, one, parent))]
+        child, doubts = _row(child_row(plan, job, parent, step, row.shard), copies)
+        children.append(child)
+        refused += doubts
+    if why := without_its_steps(row, children):
+        refused.append(refusal(parent.id, Quarantine.ARITHMETIC, why))
+        row = _quarantined(row, Quarantine.ARITHMETIC, why)
+    return row, children, refused
+
+
+def _quarantined(row: Row, reason: Quarantine, detail: str) -> Row:
+    """A search whose measurements do not bear it out: what it says that it found is taken out."""
+    gone = {field.name: field.default for field in msgspec.structs.fields(Row) if field.name.startswith("found_")}
+    return msgspec.structs.replace(row, outcome="quarantined", reasons=reason.value, detail=detail, **gone)
+
+
+def _point_ids(artifact: Artifact) -> list[str]:
+    return [name[7:-5] for name in artifact.files if name.startswith("points/") and name.endswith(".json")]
 
 
 def _why_nothing(job: Job, artifacts: list[Artifact]) -> Missing:
@@ -77,17 +123,25 @@ def _why_nothing(job: Job, artifacts: list[Artifact]) -> Missing:
     return Missing.NO_POINT_FILE if artifacts else Missing.NO_ARTIFACT
 
 
-def _strangers(artifact: Artifact, mine: set[str]) -> list[Refused]:
-    """Point files of an artifact that are no point of its job: reported, not read."""
+def _strangers(artifact: Artifact, planned: list[PlannedPoint]) -> list[Refused]:
+    """Point files of an artifact that are no point of its job, nor of a search in it: reported, not read."""
+    names = _point_ids(artifact)
+    mine = {point.id for point in planned}
+    mine |= {name for point in planned for name in steps_in(point, names).values()}
     return [
-        refusal(f"{artifact.name}/{name}", Quarantine.UNPLANNED, "not a point of this job")
-        for name in artifact.files
-        if name.startswith("points/") and name.removeprefix("points/").removesuffix(".json") not in mine
+        refusal(f"{artifact.name}/points/{name}.json", Quarantine.UNPLANNED, "not a point of this job")
+        for name in names
+        if name not in mine
     ]
 
 
-def _copy(plan: Plan, job: Job, point: PlannedPoint, artifact: Artifact) -> _Copy | None:
-    """Null if the artifact says nothing of the point; a refused artifact says of each that it is unreadable."""
+def _copy(
+    plan: Plan, job: Job, point: PlannedPoint, artifact: Artifact, parent: PlannedPoint | None = None
+) -> _Copy | None:
+    """Null if the artifact says nothing of the point; a refused artifact says of each that it is unreadable.
+
+    `parent` is the search that the point is a measurement of.
+    """
     data = artifact.files.get(f"points/{point.id}.json")
     if data is None and not artifact.problem:
         return None
@@ -100,6 +154,8 @@ def _copy(plan: Plan, job: Job, point: PlannedPoint, artifact: Artifact) -> _Cop
         return replace(copy, reason=Quarantine.UNREADABLE, detail=str(error))
     if fault := _fault(result, plan, job, point, artifact.attempt):
         return replace(copy, reason=fault[0], detail=fault[1])
+    if broken := search_fault(result, point, parent):
+        return replace(copy, reason=Quarantine.PLAN_MISMATCH, detail=broken)
     return replace(copy, result=result, driver=artifact.driver)
 
 

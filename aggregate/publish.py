@@ -6,6 +6,7 @@ The published layer is a function of the dataset alone, so a crash anywhere is r
 from __future__ import annotations
 
 import fcntl
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
 from aggregate.order import with_order_effects
 from aggregate.rows import Row, row_id
+from aggregate.searches import child_row, most_children, step_of, steps_in
 from matrix.errors import FleetError
 from matrix.facts import Fact
 from matrix.plan import planned_points
@@ -36,6 +38,7 @@ _FROM_PLAN = (
     *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
     *("rate_per_s", "arrival", "burstiness", "prompts", "prompt_set", "shared_prefix_share", "prefix_groups"),
     *("power_cap_w", "isolation", "alone", "repeat", "twin_of"),
+    *("search_method", "search_parent", "search_replicate"),
 )
 
 
@@ -81,28 +84,38 @@ def publish(merged: Merged, plan: Plan, home: Path) -> Published:
 def _check(merged: Merged, plan: Plan) -> None:
     """Believe nothing of a merged file that the plan or arithmetic can tell: it has travelled."""
     planned = planned_points(plan)
-    ids = [row.point_id for row in merged.rows]
+    ids = [row.point_id for row in merged.rows if row.search_parent is None]
     if sorted(ids) != sorted(planned):
         odd = sorted(set(ids) ^ set(planned)) or ["one is there twice"]
         raise FleetError(f"the merged rows are not the plan's points: {odd[:3]}; merge again with this plan")
+    made = Counter(row.search_parent for row in merged.rows)
     for row in merged.rows:
-        job, point = planned[row.point_id]
-        expected = missing_row(plan, job, point, row.shard, Missing.NO_ARTIFACT)
+        job, point = planned.get(row.search_parent or row.point_id, (None, None))
+        if job is None or point is None:
+            raise FleetError(f"{row.point_id}: the plan has no search {row.search_parent}; merge again with this plan")
+        if row.search_parent is None:
+            expected = missing_row(plan, job, point, row.shard, Missing.NO_ARTIFACT)
+        elif not steps_in(point, [row.point_id]) or made[point.id] > most_children(point):
+            raise FleetError(f"{row.point_id}: not a measurement that {point.id} may make; merge again with this plan")
+        else:
+            expected = child_row(plan, job, point, step_of(row), row.shard)
         for name in _FROM_PLAN:
             if getattr(row, name) != getattr(expected, name):
                 raise FleetError(f"{row.point_id}: {name} is not what the plan says; merge again with this plan")
-        _check_numbers(row)
+        _check_numbers(row, is_search=point.point.search is not None and row.search_parent is None)
     for row, judged in zip(merged.rows, with_order_effects(merged.rows), strict=True):
         if row != judged:
             raise FleetError(f"{row.point_id}: not ok, for {judged.detail}; merge again with this plan")
 
 
-def _check_numbers(row: Row) -> None:
+def _check_numbers(row: Row, *, is_search: bool) -> None:
     try:
         metrics = metrics_of(row)
     except msgspec.ValidationError as error:
         raise FleetError(f"{row.point_id}: its metrics are not whole: {error}") from error
-    if row.outcome == "ok" and metrics is None:
+    if is_search is not (row.found_stop is not None) and (not is_search or row.outcome == "ok"):
+        raise FleetError(f"{row.point_id}: ok without a finding, or a finding without a search")
+    if row.outcome == "ok" and (metrics is None) is not is_search:
         raise FleetError(f"{row.point_id}: ok without metrics")
     broken = metrics_agree(metrics, row.devices) if metrics else None
     if broken:

@@ -206,7 +206,8 @@ def _points(files: Mapping[str, bytes], run: PullRun) -> tuple[PointLine, ...]:
         raise ArtifactRefused(f"its artifact has no {min(missing)}")
     try:
         plan = parse_plan(files["plan.json"], "plan.json")
-        rows = {row.point_id: row for row in parse_rows(files["rows.ndjson"], "rows.ndjson")}
+        everything = parse_rows(files["rows.ndjson"], "rows.ndjson")
+        rows = {row.point_id: row for row in everything if row.search_parent is None}  # nobody planned the others
     except (FleetError, RecursionError) as error:
         raise ArtifactRefused(str(error)) from error
     planned = planned_points(plan)

@@ -24,7 +24,8 @@ RowOutcome = Literal["ok", "invalid", "recipe_failed", "infra_failed", "cancelle
 
 
 class Row(Fact, frozen=True, kw_only=True):
-    """One planned point of one run. Every planned point gives one, also when nothing came back.
+    """One planned point of one run, or one measurement of a planned search. Every planned point gives one, also when
+    nothing came back; a search gives one with what it found and no metrics, and its measurements one each.
 
     `attempt` 0: no result was found. An open loop's `concurrency` is the most requests in flight.
     `reasons` are words of `Reason`, `Quarantine` or `Missing`, joined by ",".
@@ -77,6 +78,10 @@ class Row(Fact, frozen=True, kw_only=True):
     isolation: str
     git_sha: str
     seed: int
+    # which search: of a parent and of its measurements, which name it
+    search_method: str | None = None
+    search_parent: str | None = None
+    search_replicate: int | None = None
     # how it ended
     outcome: RowOutcome
     reasons: str = ""
@@ -226,6 +231,16 @@ class Row(Fact, frozen=True, kw_only=True):
     length_ratio: float | None = None
     greedy_match: float | None = None
     quality_reason: str = ""
+    # what a search found, in streams or requests per second (`matrix.finding`); reasons its measurements are spared
+    found_stop: str | None = None
+    found_size: float | None = None
+    found_break_size: float | None = None
+    found_gap: float | None = None
+    found_certified_gap: float | None = None
+    found_measurements: int | None = None
+    found_minutes: float | None = None
+    found_detail: str = ""
+    exempt: str = ""
     # did a prompt's tokens come out of the server's prefix cache
     cache_hit_rate: float | None = None
     cache_reason: str = ""
@@ -255,6 +270,7 @@ class Refused(Fact, frozen=True, kw_only=True):
 class Coverage(Fact, frozen=True, kw_only=True):
     """The account of one run: `planned` = published + quarantined + missing, each point in exactly one.
 
+    A search counts as one point; its measurements were not planned, and are in no count.
     `outcomes` counts the published points by outcome, `repeats` the repeats of points, which are no points themselves.
     """
 
@@ -286,7 +302,7 @@ def in_order(refused: Iterable[Refused]) -> tuple[Refused, ...]:
 
 def coverage_of(rows: Iterable[Row], refused: tuple[Refused, ...] = ()) -> Coverage:
     """The account of one run's current rows (one per planned point, at least one)."""
-    everything = sorted(rows, key=lambda row: row.point_id)
+    everything = sorted((row for row in rows if row.search_parent is None), key=lambda row: row.point_id)
     ordered = [row for row in everything if not row.repeat]
     repeats = [row.outcome for row in everything if row.repeat]
     published = [row for row in ordered if row.outcome not in ("quarantined", "missing")]

@@ -34,6 +34,7 @@ def row_traits(row: Row) -> Traits:
         recipe=(row.recipe,),
         layout=(row.layout_name,),
         spec=(),
+        search=(row.search_method or "none",),
         isl=_known(row.isl),
         osl=_known(row.osl),
         conc=(row.concurrency,),

@@ -32,6 +32,17 @@ def shared(table: pa.Table) -> pa.Table:
     return table.filter(pc.invert(pc.or_(*twins)))
 
 
+def on_frontiers(table: pa.Table) -> pa.Table:
+    """The shared rows that may stand on a frontier.
+
+    Of searches these are the measurements of a refinement, which is made for it. A ramp or an SLO search measures
+    beside its points, and the better of two measurements of one load would be the luckier one.
+    """
+    method, parent = table.column("search_method"), table.column("search_parent")
+    refined = pc.and_(pc.equal(method, "refine"), pc.is_valid(parent))
+    return shared(table.filter(pc.or_kleene(pc.is_null(method), refined)))
+
+
 def representatives(
     table: pa.Table, *, k: int = K_NIGHTS, max_age_days: int = MAX_AGE_DAYS, as_of: dt.date | None = None
 ) -> pd.DataFrame:
@@ -58,7 +69,7 @@ def representatives(
 
 def _recent(everything: pa.Table, as_of: dt.date, max_age_days: int) -> pd.DataFrame:
     """ok shared rows of the nights in (as_of - max_age_days, as_of], measured columns in double precision."""
-    table = shared(everything)
+    table = on_frontiers(everything)
     oldest = dt.date.fromordinal(max(as_of.toordinal() - max_age_days, 1))
     night = table.column("night")
     wanted = pc.and_(pc.greater(night, oldest.isoformat()), pc.less_equal(night, as_of.isoformat()))

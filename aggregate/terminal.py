@@ -11,6 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aggregate.findings import FoundSearch
     from aggregate.frontiers import FrontierCurve, FrontierGroup, FrontierPoint
     from aggregate.sharing import Difference, Sharing
 
@@ -23,6 +24,8 @@ def frontier_text(groups: Sequence[FrontierGroup], width: int = 110) -> str:
     with console.capture() as capture:
         for group in groups:
             console.print(_table(group))
+            for search in group.searches:
+                console.print(_found(search), highlight=False, markup=False, soft_wrap=True)
     return capture.get().rstrip()
 
 
@@ -54,6 +57,11 @@ def _cells(curve: FrontierCurve, point: FrontierPoint) -> tuple[str, ...]:
         f"{point.y:.1f}",
         str(point.n_nights),
     )
+
+
+def _found(search: FoundSearch) -> str:
+    cost = f"{search.measurements} measurements, {search.minutes:.0f} minutes, {search.night}"
+    return f"  {search.recipe} {search.layout_name}: {search.text} ({cost})"
 
 
 def _caption(group: FrontierGroup) -> str:

@@ -140,6 +140,14 @@ def _at(value: FlagValue, concurrency: int, needs: Needs | None) -> Scalar:
     return value
 
 
+def value_breaks(value: FlagValue, first: int, last: int) -> tuple[int, ...]:
+    """The concurrencies in [first, last) above which a flag takes another value; a `scale` flag has none."""
+    if not isinstance(value, Steps):
+        return ()
+    bounds = [bound for bound, _ in value.steps if first <= bound < last]
+    return tuple(bound for bound in bounds if _at(value, bound, None) != _at(value, bound + 1, None))
+
+
 def _add_layout(values: dict[str, Scalar], engine: Engine, layout: Layout) -> None:
     spelled = engine.layout_flags
     for axis in ("tp", "pp", "pcp", "dcp", "dp", "ep"):

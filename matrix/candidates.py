@@ -19,9 +19,8 @@ from matrix.history import NO_HISTORY
 from matrix.identity import args_digest, recipe_digest, served
 from matrix.jobs import is_repeatable, server_of
 from matrix.places import NoPlace, Place, place
-from matrix.point import Point, point_id, point_key
+from matrix.point import Point, point_id, point_key, size_of
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
-from matrix.search import size_of
 from matrix.serving import device_count
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _candidate(
     estimator: Estimator, found: ServerGroup, point: Point, where: Place, *, start: float, made_with: str
 ) -> Candidate:
     minutes = estimator.point(point)
-    cap = point.power_cap_w
+    cap, length = point.power_cap_w, point.workload.run_length
     return Candidate(
         id=point_id(point),
         key=point_key(point),
@@ -125,15 +124,16 @@ def _candidate(
         minutes=minutes.whole,
         measured_minutes=minutes.measured,
         certified_minutes=_certified_minutes(estimator, point),
-        every_nights=point.workload.run_length.every_nights,
+        every_nights=length.every_nights if point.search is None else length.search.every_nights,
         served=made_with,
         load=size_of(point.load) / device_count(point.layout),
         repeatable=is_repeatable(point),
+        search=point.search is not None,
     )
 
 
 def _certified_minutes(estimator: Estimator, point: Point) -> float | None:
-    if not isinstance(point.workload, SizedWorkload):
+    if not isinstance(point.workload, SizedWorkload) or point.search is not None:
         return None
     whole = estimator.point(point, CERTIFIED_REQUESTS).whole
     return whole if whole <= CERTIFIED_MAX_MINUTES else None

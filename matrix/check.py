@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matrix.errors import Problem
     from matrix.facts import Engine
     from matrix.fleet import Fleet
-    from matrix.recipe import FlagValue, Recipe
+    from matrix.recipe import FlagValue, Recipe, RecipeLayout
     from matrix.serving import Layout
     from matrix.yamlfile import Where
 
@@ -116,7 +116,7 @@ def _layouts(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
         name = layout_name(layout)
         if names[name] > 1:
             yield fleet.problem(recipe_id, where, f"two layouts are called {name!r}", "give one a `name:`")
-        if not layout.points:
+        if not layout.points and not layout.searches:
             yield fleet.problem(recipe_id, where, f"layout {name} has no points", "add `points: {1k1k: [4, 16]}`")
         for workload, concurrencies in layout.points.items():
             at = (*where, "points", workload)
@@ -126,6 +126,26 @@ def _layouts(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
             yield from _prompts(fleet, recipe_id, workload, at)
             if not concurrencies or len(set(concurrencies)) != len(concurrencies):
                 yield fleet.problem(recipe_id, at, "concurrencies are missing or repeated", "list each once")
+        yield from _searches(fleet, recipe_id, layout, where)
+
+
+def _searches(fleet: Fleet, recipe_id: str, layout: RecipeLayout, where: Where) -> Iterator[Problem]:
+    """A recipe says between which loads to look; how far that may go is the workload's to say."""
+    for workload, searches in layout.searches.items():
+        known = fleet.workloads.get(workload)
+        if known is None:
+            remedy = nearest(workload, fleet.workloads)
+            yield fleet.problem(recipe_id, (*where, "searches", workload), f"unknown workload {workload!r}", remedy)
+            continue
+        limit = known.run_length.search.max_load
+        for number, asked in enumerate(searches):
+            at: Where = (*where, "searches", workload, number, "loads")
+            first, last = asked.loads
+            if last < first:
+                yield fleet.problem(recipe_id, at, f"the loads end before they begin: {first} to {last}", "swap them")
+            elif last > limit:
+                message = f"a search up to {last} streams; workload {workload} allows {limit:g}"
+                yield fleet.problem(recipe_id, at, message, f"write `loads: [{first}, {limit:g}]`")
 
 
 def _prompts(fleet: Fleet, recipe_id: str, workload_id: str, at: Where) -> Iterator[Problem]:

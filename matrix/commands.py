@@ -24,6 +24,7 @@ from matrix.importers import files
 from matrix.importers import recordings as recordings_of
 from matrix.jobs import Night, server_of
 from matrix.official import unpinned
+from matrix.parent import counted, search_text
 from matrix.planfile import write_plan
 from matrix.planner import NOT_ASKED_FOR, build_plan
 from matrix.point import Point, point_id, point_key
@@ -63,7 +64,7 @@ def check_fleet(root: Path | None, *, official: bool = False) -> str:
         raise DataProblems(problems)
     points = _points(fleet)
     starts = len(group(fleet, points))
-    return f"ok: {len(fleet.recipes)} recipes, {len(points)} points, {starts} server starts"
+    return f"ok: {len(fleet.recipes)} recipes, {counted(points)}, {starts} server starts"
 
 
 def import_inferencex(
@@ -77,7 +78,10 @@ def import_inferencex(
 def list_points(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[str]:
     """Point ids in the order of the files; a dropped one with its reason."""
     for item in _selected(_checked(root), selector):
-        yield f"{item.id}  (dropped: {item.why})" if isinstance(item, Dropped) else point_id(item)
+        if isinstance(item, Dropped):
+            yield f"{item.id}  (dropped: {item.why})"
+        else:
+            yield point_id(item) if item.search is None else f"{point_id(item)}  ({search_text(item.search)})"
 
 
 def list_jobs(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[str]:
@@ -88,7 +92,7 @@ def list_jobs(root: Path | None, selector: Selector = EVERYTHING) -> Iterator[st
         count = sum(point_id(point) in chosen for point in found.points)
         if count:
             some = "" if count == len(found.points) else f"{count} of "
-            yield f"{found.job_id}  ({some}{len(found.points)} points on one server)"
+            yield f"{found.job_id}  ({some}{counted(found.points)} on one server)"
 
 
 def explain_point(root: Path | None, name: str, selector: Selector) -> str:
@@ -203,9 +207,9 @@ def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
 
 def summary(plan: Plan) -> str:
     """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`, of those this host could have measured."""
-    points = sum(not planned.point.repeat for job in plan.jobs for planned in job.points)
+    points = counted([planned.point for job in plan.jobs for planned in job.points if not planned.point.repeat])
     minutes = sum(job.expected_minutes for job in plan.jobs)
-    text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
+    text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points}, about {minutes:.0f} minutes"
     asked = [left.why for left in plan.left_out if not left.why.startswith(NOT_ASKED_FOR)]
     if not plan.jobs and asked:
         ((why, count),) = Counter(asked).most_common(1)

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from matrix.facts import ConversationWorkload, HubWeights, NamedWeights, TraceWorkload
 from matrix.history import NO_HISTORY
-from matrix.point import Rate, point_key
+from matrix.point import Rate, point_key, with_size
+from matrix.search import Ramp
 
 if TYPE_CHECKING:
     from matrix.facts import Precision
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from matrix.group import ServerGroup
     from matrix.history import History
     from matrix.point import Load, Point
+    from matrix.search import Seek
 
 START_MINUTES_PER_GB = 0.05
 """Beside the engine's own `start_minutes`: reading the weights and warming up, in proportion to their size."""
@@ -62,6 +67,8 @@ class Estimator:
     def point(self, point: Point, requests: int | None = None) -> Minutes:
         """Warm-up, measurement and the drain of the last requests. `requests` asks for more than the usual minimum."""
         past = None if requests else self.history.points.get(point_key(point))
+        if point.search is not None:
+            return _of_search(point, point.search, None if past is None else past.minutes)
         if past is not None and past.minutes is not None and past.measured_s is not None:
             return Minutes(whole=past.minutes, measured=past.measured_s / 60)
         return _by_default(point, requests)
@@ -85,6 +92,26 @@ def _by_default(point: Point, requests: int | None) -> Minutes:
         measured_s = min(measured_s, length.max_s)
     around_s = (length.warmup_requests_per_stream + 1) * request_s + POINT_OVERHEAD_S
     return Minutes(whole=(measured_s + around_s) / 60, measured=measured_s / 60)
+
+
+def _of_search(point: Point, search: Seek, past_minutes: float | None) -> Minutes:
+    """A ramp climbs from load to load; the others also measure between those, as often as they may.
+
+    By default a search does not find anything early: what it really takes is known once it has been measured.
+    """
+    base, loads = msgspec.structs.replace(point, search=None), _climb(search)
+    each = [_by_default(msgspec.structs.replace(base, load=with_size(point.load, size)), None) for size in loads]
+    mean = Minutes(whole=fmean(one.whole for one in each), measured=fmean(one.measured for one in each))
+    count = len(each) if isinstance(search.method, Ramp) else search.bounds.max_measurements
+    whole = past_minutes or min(count * mean.whole, search.bounds.max_minutes + mean.whole)
+    return Minutes(whole=whole, measured=whole * mean.measured / mean.whole)
+
+
+def _climb(search: Seek) -> list[float]:
+    loads, bounds = [search.bounds.first_load], search.bounds
+    while loads[-1] < bounds.last_load and len(loads) < bounds.max_measurements:
+        loads.append(min(max(loads[-1] * search.method.factor, loads[-1] + 1), bounds.last_load))
+    return loads
 
 
 def _requests_s(load: Load, requests: int, request_s: float) -> float:

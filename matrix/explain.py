@@ -11,7 +11,9 @@ from matrix.blocked import why_blocked
 from matrix.errors import FleetError, nearest
 from matrix.expand import Dropped, expand, layout_name, point_of
 from matrix.group import group
+from matrix.parent import counted, search_text
 from matrix.point import Point, point_id
+from matrix.search import kind_of
 from matrix.select import EVERYTHING
 from matrix.traits import traits_of
 
@@ -64,7 +66,8 @@ class _Question:
         """What becomes of a recipe's points, the commonest fate first, each with an example."""
         points = [item for item in items if isinstance(item, Point)]
         starts = len(group(self.fleet, points))
-        yield f"asks for {len(items)} points; {len(points)} can be measured, on {starts} server starts"
+        asked = counted([point_of(item) for item in items])
+        yield f"asks for {asked}; {len(points)} can be measured, on {starts} server starts"
         yield from self._hint(point_of(items[0]).recipe)
         named = [(fate, point_id(point_of(item))) for item in items for fate in self.fates(item)]
         examples = dict(reversed(named))
@@ -74,10 +77,12 @@ class _Question:
     def story(self, item: Point | Dropped, siblings: list[Point | Dropped]) -> Iterator[str]:
         """One point: who asks for it, whose server it shares, what becomes of it."""
         yield _asked_by(self.fleet, point_of(item))
+        if (search := point_of(item).search) is not None:
+            yield search_text(search)
         groups = group(self.fleet, [other for other in siblings if isinstance(other, Point)])
         for found in groups:
             if item in found.points:
-                yield f"one of {len(found.points)} points on one server start, job {found.job_id}"
+                yield f"one of {counted(found.points)} on one server start, job {found.job_id}"
                 if len(found.points) > 1:
                     yield from self._hint(found.recipe)
         yield from self.fates(item)
@@ -133,7 +138,8 @@ def _where(fleet: Fleet, recipe_id: str) -> str:
 def _asked_by(fleet: Fleet, point: Point) -> str:
     recipe, document = fleet.recipes[point.recipe], fleet.documents[point.recipe]
     index = next(i for i, layout in enumerate(recipe.layouts) if layout_name(layout) == point.layout_name)
-    line = document.line((point.recipe, "layouts", index, "points", point.workload_id))
+    asked = "points" if point.search is None else "searches"
+    line = document.line((point.recipe, "layouts", index, asked, point.workload_id))
     return f"asked for at {document.file}:{line}: layout {point.layout_name}, workload {point.workload_id}"
 
 
@@ -148,4 +154,9 @@ def _no_such(fleet: Fleet, name: str, known: list[str]) -> str:
 
 def _asks(layout: RecipeLayout) -> str:
     points = "; ".join(f"{workload} {', '.join(map(str, streams))}" for workload, streams in layout.points.items())
-    return f"{layout_name(layout)}: {points}"
+    searches = "; ".join(
+        f"{workload} {kind_of(asked.method)} {asked.loads[0]}..{asked.loads[1]}"
+        for workload, several in layout.searches.items()
+        for asked in several
+    )
+    return f"{layout_name(layout)}: {'; '.join(filter(None, (points, searches)))}"

@@ -227,13 +227,23 @@ class Engine(Fact, frozen=True, kw_only=True):
     start_minutes: Seconds = 5.0
 
 
-class RunLength(Fact, frozen=True, kw_only=True):
+class SearchLimits(Fact, frozen=True, kw_only=True):
+    """What one search may cost and how often it is made. `max_load` is streams, or requests per second."""
+
+    max_load: Amount = 1024.0
+    max_measurements: Positive = 24
+    max_minutes: Seconds = 120.0
+    every_nights: Positive = 14
+
+
+class RunLength(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """When a measurement may stop, and how often it is made. Set by the fleet per workload, never by a recipe.
 
     It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
     `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
     `repeat_first`: the first of several points on a server is measured once more as the last, so that what order does
     is seen. Off where a window is so short, or a host so busy, that two runs would differ without any cause.
+    `search` bounds the searches that recipes ask for.
     """
 
     min_s: Seconds = 60.0
@@ -241,6 +251,7 @@ class RunLength(Fact, frozen=True, kw_only=True):
     min_requests: Positive = 32
     warmup_requests_per_stream: Positive = 1
     every_nights: Positive = 1
+    search: SearchLimits = SearchLimits()
     repeat_first: bool = True
 
 

@@ -90,12 +90,12 @@ def server_of(fleet: Fleet, found: ServerGroup) -> Server:
 def in_order(points: Iterable[PlannedPoint], first: frozenset[str], job_id: str, seed: int) -> list[PlannedPoint]:
     """An order drawn from the night's seed, so that server age favours no point over the nights.
 
-    Those in `first` come first, so that a cut night still has its frontiers; those with a server of their own come
-    last, for it can only start when the shared one is gone.
+    Those in `first` come first, so that a cut night still has its frontiers; searches come after all that, for they
+    may break the server; those with a server of their own come last, for it can only start when the shared one is gone.
     """
     shuffled = sorted(points, key=lambda point: point.id)
     random.Random(f"{seed}/{job_id}").shuffle(shuffled)  # noqa: S311 - an order, not a secret
-    return sorted(shuffled, key=lambda point: (point.point.alone, point.id not in first))
+    return sorted(shuffled, key=lambda one: (one.point.alone, one.point.search is not None, one.id not in first))
 
 
 def repeat_of(point: Point, minutes: float) -> PlannedPoint:
@@ -108,7 +108,7 @@ def repeat_of(point: Point, minutes: float) -> PlannedPoint:
 
 def repeated_first(ordered: Sequence[PlannedPoint], repeat_from: int | None) -> PlannedPoint | None:
     """The point of an ordered job that is to be measured once more when the others on its server are done."""
-    sharing = [planned for planned in ordered if not planned.point.alone]
+    sharing = [planned for planned in ordered if not planned.point.alone and planned.point.search is None]
     if repeat_from is None or len(sharing) < max(repeat_from, 2):
         return None
     return sharing[0] if is_repeatable(sharing[0].point) else None
@@ -116,10 +116,12 @@ def repeated_first(ordered: Sequence[PlannedPoint], repeat_from: int | None) -> 
 
 def is_repeatable(point: Point) -> bool:
     """Whether a second measurement on the same server would say what order does, and nothing else."""
-    return point.workload.run_length.repeat_first
+    return point.workload.run_length.repeat_first and point.search is None
 
 
 def with_repeat(ordered: Sequence[PlannedPoint], again: PlannedPoint) -> list[PlannedPoint]:
-    """`again` is the last on the shared server: those with a server of their own come after it."""
-    sharing = [planned for planned in ordered if not planned.point.alone]
-    return [*sharing, again, *(planned for planned in ordered if planned.point.alone)]
+    """`again` is the last on the shared server, but for searches, which may break it. Those with a server of their own
+    come after that.
+    """
+    sharing = [planned for planned in ordered if not planned.point.alone and planned.point.search is None]
+    return [*sharing, again, *(planned for planned in ordered if planned not in sharing)]

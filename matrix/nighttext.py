@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from matrix.parent import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -51,7 +53,7 @@ def clock(minutes: float) -> str:
 def _headline(plan: Plan) -> str:
     points = [point.point for job in plan.jobs for point in job.points]
     repeats = sum(point.repeat for point in points)
-    what = f"{len(points) - repeats} points" + (f" and {repeats} repeats" if repeats else "")
+    what = counted([point for point in points if not point.repeat]) + (f" and {repeats} repeats" if repeats else "")
     hours = sum(gpu_minutes(job) for job in plan.jobs) / 60
     ends = max(((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs), default=0.0)
     window = clock(plan.window_minutes or 0.0)

@@ -89,7 +89,7 @@ def cost(candidate: Candidate, *, certified: bool) -> float:
 
 def repeat_reserve(wants: Sequence[Want], policy: Policy) -> float:
     """Minutes kept for measuring a job's first point again. Which one that is, is drawn later: the longest counts."""
-    sharing = [want.candidate for want in wants if not want.alone and not want.certified]
+    sharing = [want.candidate for want in wants if not want.alone and not want.certified and not want.candidate.search]
     if policy.repeat_from is None or len(sharing) < max(policy.repeat_from, 2):
         return 0.0
     return max((one.minutes for one in sharing if one.repeatable), default=0.0)

@@ -11,7 +11,8 @@ from matrix.facts import Fact, Id, Model, RunnerName
 from matrix.point import Point
 from matrix.serving import Layout
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA = 2
+"""2: a planned point may be a search."""
 
 
 class Server(Fact, frozen=True, kw_only=True):
@@ -39,8 +40,8 @@ class Server(Fact, frozen=True, kw_only=True):
 class PlannedPoint(Fact, frozen=True, kw_only=True):
     """A point with its identity and the minutes it is expected to take (warm-up included). `why` it is in tonight.
 
-    An `alone` point gets a server of its own, started when the points before it are done. A `repeat` is the first on
-    its server once more, as the last.
+    A search is planned like a point, and makes points as it runs. An `alone` point gets a server of its own, started
+    when the points before it are done. A `repeat` is the first on its server once more, as the last but for searches.
     """
 
     id: str

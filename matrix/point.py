@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from matrix.canonical import plain
 from matrix.facts import Fact, Positive, ReferenceWorkload, RunLength, TraceWorkload, Workload
+from matrix.search import Ramp, Reach, Refine, Seek
 from matrix.serving import Layout, Serving
+
+if TYPE_CHECKING:
+    from matrix.search import Method
 
 
 class Concurrency(Fact, frozen=True, kw_only=True, tag="concurrency", tag_field="kind"):
@@ -49,6 +53,7 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     reason a default here must never change. `alone`: measured on a server of its own, beside the same point measured
     on a shared one, so that what sharing changes is known. `repeat`: measured as the last on a server where the same
     point was the first, so that what order and age change is known. Both have keys, thus prompts, of their own.
+    `search`: it is no measurement but the parent of some, and `load` is the largest they may have.
     """
 
     recipe: str
@@ -62,6 +67,7 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     isolation: Isolation = "none"
     alone: bool = False
     repeat: bool = False
+    search: Seek | None = None
 
 
 def load_slug(load: Load) -> str:
@@ -78,6 +84,35 @@ def load_slug(load: Load) -> str:
     return "-".join(parts)
 
 
+def search_slug(method: Method, load: Load) -> str:
+    """`ramp`, `refine`, `reach-ttft0p5-p99`; of rates `ramp-q`, `ramp-q-gamma0p25`."""
+    parts = []
+    match method:
+        case Ramp():
+            parts.append("ramp")
+        case Refine():
+            parts.append("refine")
+        case Reach(slo=slo):
+            limits = {"ttft": slo.ttft_s, "tpot": slo.tpot_s, "e2e": slo.e2e_s}
+            parts += ["reach", *(f"{name}{slug_number(limit)}" for name, limit in limits.items() if limit is not None)]
+            parts.append(f"p{slug_number(round(slo.percentile * 100, 6))}")
+    if isinstance(load, Rate):
+        parts.append(load_slug(with_size(load, 1.0)).replace("q1", "q", 1))
+    return "-".join(parts)
+
+
+def with_size(load: Load, size: float) -> Load:
+    """The same kind of load with so many streams, or requests per second."""
+    if isinstance(load, Concurrency):
+        return msgspec.structs.replace(load, streams=round(size))
+    return msgspec.structs.replace(load, requests_per_s=size)
+
+
+def size_of(load: Load) -> float:
+    """Streams of a closed loop, requests per second of an open one: what a search varies."""
+    return float(load.streams) if isinstance(load, Concurrency) else load.requests_per_s
+
+
 def slug_number(value: float) -> str:
     """The shortest decimal that reads back, without the dot that separates the parts of an id."""
     return repr(value).removesuffix(".0").replace(".", "p").replace("+", "")
@@ -85,7 +120,8 @@ def slug_number(value: float) -> str:
 
 def point_id(point: Point) -> str:
     """The readable name of a point, unique within a fleet; e.g. `r.tp8.1k1k.c64`."""
-    return named(point, load_slug(point.load))
+    search = point.search
+    return named(point, load_slug(point.load) if search is None else search_slug(search.method, point.load))
 
 
 def named(point: Point, load_text: str) -> str:
@@ -116,8 +152,11 @@ def digest(value: object) -> str:
 
 def point_key(point: Point) -> str:
     """A point's identity. How long it is measured and what is good enough are policy, names and sources are labels:
-    these are left out.
+    these are left out. A search is its method at any load.
     """
+    if point.search is not None:
+        unsized = msgspec.structs.replace(point, search=None, load=with_size(point.load, 1.0))
+        return digest([point_key(unsized), point.search.method])
     labels: dict[str, object] = {"run_length": RunLength(), "slo": None, "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""

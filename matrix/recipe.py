@@ -12,6 +12,7 @@ import msgspec
 
 from matrix.dialect import Scalar
 from matrix.facts import Fact, Id, Positive, Precision
+from matrix.search import Method
 from matrix.serving import Layout, Serving
 
 Image = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,299}$(?!\n)")]
@@ -32,14 +33,23 @@ class Steps(Fact, frozen=True, kw_only=True):
 FlagValue = Scalar | Steps
 
 
+class AskedSearch(Fact, frozen=True, kw_only=True):
+    """What to look for between two numbers of streams. What it may cost is the fleet's to say (`SearchLimits`)."""
+
+    method: Method
+    loads: tuple[Positive, Positive]
+
+
 class RecipeLayout(Layout, frozen=True, kw_only=True, omit_defaults=True):
-    """One server configuration of a recipe. `points` are the concurrencies wanted of each workload.
+    """One server configuration of a recipe. `points` are the concurrencies wanted of each workload, `searches` what
+    is to be found by measuring.
 
     `serving` replaces the recipe's as a whole; flags and environment are merged over the recipe's.
     """
 
     name: LayoutName | None = None
-    points: dict[Id, tuple[Positive, ...]]
+    points: dict[Id, tuple[Positive, ...]] = {}
+    searches: dict[Id, tuple[AskedSearch, ...]] = {}
     serving: Serving | None = None
     flags: dict[str, FlagValue] = {}
     env: dict[Variable, str] = {}

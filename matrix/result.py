@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.facts import Fact
+from matrix.finding import ChildOf, Finding
 from matrix.words import Outcome, Reason
 
 RESULT_SCHEMA = 1
@@ -224,6 +225,8 @@ class Provenance(Fact, frozen=True, kw_only=True):
 class PointResult(Fact, frozen=True, kw_only=True):
     """`outcome` null means the point was running when this was last written: a killed runner leaves that.
 
+    A search has a `finding` instead of metrics, also where it was cut off; its measurements are results of their own,
+    with `child`.
     `cache_hit_rate` is the share of prompt tokens, the warm-up's included, that the server's own counters say came from
     its prefix cache; null with a `cache_reason`.
     """
@@ -244,6 +247,8 @@ class PointResult(Fact, frozen=True, kw_only=True):
     energy: Energy | None = None
     energy_reason: str = ""
     quality: Quality = Quality()
+    child: ChildOf | None = None
+    finding: Finding | None = None
     cache_hit_rate: Amount | None = None
     cache_reason: Text = ""
     provenance: Provenance

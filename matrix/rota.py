@@ -66,7 +66,7 @@ class Candidate:
 
     `served` is what it is measured with (`matrix.identity`); `curve` the frontier it belongs to; `load`
     its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified. `repeatable`:
-    where it is the first of several on a server, it is also measured as the last.
+    where it is the first of several on a server, it is also measured as the last. A `search` watches no frontier.
     """
 
     id: str
@@ -85,6 +85,7 @@ class Candidate:
     served: str
     load: float
     repeatable: bool = True
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int
     """Tonight's claims. Deterministic: equal arguments, equal rota."""
     if not policy.by_age:
         return _by_calendar(candidates, night)
-    watching = sentinels(candidates, memory)
+    watching = sentinels((one for one in candidates if not one.search), memory)
     wanted: dict[str, Want] = {}
     waiting: dict[str, str] = {}
     rest: list[Candidate] = []
@@ -226,15 +227,18 @@ def _add_rest(
     Without that share, points first measured on one night would all come due on one night, for ever.
     """
     jobs: dict[str, list[Candidate]] = {}
-    for one in rest:
-        jobs.setdefault(one.job, []).append(one)
+    for one in rest:  # a search comes round at its own pace, and must not slow down the points of its job
+        jobs.setdefault(f"{one.job}/search" if one.search else one.job, []).append(one)
     limits = {job: max(_limit(one, policy) for one in members) for job, members in jobs.items()}
     ages = {job: max(_age_or_ever(memory, one, night) for one in members) for job, members in jobs.items()}
     share = math.ceil(sum(1 / limit for limit in limits.values()) - 1e-9)
     for number, job in enumerate(sorted(jobs, key=lambda job: (-ages[job] / limits[job], hashed(job)))):
         for one in jobs[job]:
             age, limit = _age_or_ever(memory, one, night), _limit(one, policy)
-            if number < share or age >= limit:
+            early = number < share and (
+                2 * age >= limit or not one.search
+            )  # a search costs hours: never much too early
+            if early or age >= limit:
                 why = "never measured" if math.isinf(age) else f"measured {_nights(int(age))}"
                 wanted[one.id] = Want(candidate=one, tier=Tier.STALE, why=why)
             else:
@@ -256,7 +260,8 @@ def _pairs(
     """Jobs drawn by the night's seed whose points are measured twice tonight: on their shared server, and alone."""
     members: dict[str, list[Candidate]] = {}
     for one in candidates:
-        members.setdefault(one.job, []).append(one)
+        if not one.search:
+            members.setdefault(one.job, []).append(one)
     drawn = {job for job, found in members.items() if len(found) > 1 and fraction(seed, job) < policy.pair_share}
     for job in drawn:
         for one in members[job]:

@@ -62,7 +62,8 @@ def _narrow_recipes(records: Schema, fleet: Fleet) -> None:
     recipe, layout = records["Recipe"], records["RecipeLayout"]
     for key, known in (("model", fleet.models), ("gpu", fleet.gpus), ("engine", fleet.engines), ("host", fleet.hosts)):
         recipe["properties"][key] = _one_of(known)
-    layout["properties"]["points"]["propertyNames"] = _one_of(fleet.workloads)
+    for asked in ("points", "searches"):
+        layout["properties"][asked]["propertyNames"] = _one_of(fleet.workloads)
     recipe["allOf"] = [
         {"if": {"properties": {"engine": {"const": name}}, "required": ["engine"]}, "then": _settings_of(engine)}
         for name, engine in fleet.engines.items()

@@ -1,16 +1,15 @@
-"""A search: a planned parent that makes points as it runs, within stated bounds. Its children are keyed by it + load.
+"""What a search looks for, and what it may cost: the part of a point that makes it a parent of others.
 
-Which point comes next is decided by `benchmarks.search`, from what was observed and nothing else.
+Which load comes next is decided by `benchmarks.search`, from what was observed and nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from matrix.facts import Fact, Positive, Seconds
-from matrix.point import Concurrency, Load, Point, Rate, digest, load_slug, named, point_key, slug_number
 from matrix.slo import Slo
 
 Factor = Annotated[float, msgspec.Meta(gt=1)]
@@ -44,6 +43,7 @@ class Reach(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="reach", ta
 
 
 Method = Ramp | Refine | Reach
+MethodKind = Literal["ramp", "refine", "reach"]
 
 
 class Bounds(Fact, frozen=True, kw_only=True):
@@ -59,68 +59,19 @@ class Bounds(Fact, frozen=True, kw_only=True):
             raise ValueError("last_load is below first_load")
 
 
-class Search(Fact, frozen=True, kw_only=True):
-    """`base` says everything but how much load: its own load gives the kind (and the arrival process of a rate)."""
+class Seek(Fact, frozen=True, kw_only=True):
+    """One search: its identity is the method, its bounds are policy."""
 
-    base: Point
     method: Method
     bounds: Bounds = Bounds()
 
 
-def with_size(load: Load, size: float) -> Load:
-    """The same kind of load with so many streams, or requests per second."""
-    if isinstance(load, Concurrency):
-        return msgspec.structs.replace(load, streams=round(size))
-    return msgspec.structs.replace(load, requests_per_s=size)
-
-
-def size_of(load: Load) -> float:
-    """Streams of a closed loop, requests per second of an open one: what a search varies."""
-    return float(load.streams) if isinstance(load, Concurrency) else load.requests_per_s
-
-
-def search_id(search: Search) -> str:
-    """The readable name of a search: its point's with the method for the load, as `r.tp8.1k1k.ramp`."""
-    return named(search.base, _slug(search))
-
-
-def search_key(search: Search) -> str:
-    """A search's identity: bounds are policy, and are left out."""
-    return digest([point_key(_unsized(search.base)), search.method])
-
-
-def child(search: Search, size: float) -> Point:
-    """The point a search measures at one load."""
-    return msgspec.structs.replace(search.base, load=with_size(search.base.load, size))
-
-
-def child_id(search: Search, size: float, replicate: int = 1) -> str:
-    """`r.tp8.1k1k.ramp.c64`; a load measured again is `r.tp8.1k1k.ramp.c64-r2`."""
-    again = f"-r{replicate}" if replicate > 1 else ""
-    return named(search.base, f"{_slug(search)}.{load_slug(with_size(search.base.load, size))}{again}")
-
-
-def child_key(search: Search, size: float) -> str:
-    """The identity of a child's series: its parent and its load."""
-    return digest([search_key(search), with_size(search.base.load, size)])
-
-
-def _slug(search: Search) -> str:
-    """`ramp`, `refine`, `reach-ttft0p5-p99`; of rates `ramp-q`, `ramp-q-gamma0p25`."""
-    parts = []
-    match search.method:
+def kind_of(method: Method) -> MethodKind:
+    """The word of the dataset, and of a recipe's `kind:`."""
+    match method:
         case Ramp():
-            parts.append("ramp")
+            return "ramp"
         case Refine():
-            parts.append("refine")
-        case Reach(slo=slo):
-            limits = {"ttft": slo.ttft_s, "tpot": slo.tpot_s, "e2e": slo.e2e_s}
-            parts += ["reach", *(f"{name}{slug_number(limit)}" for name, limit in limits.items() if limit is not None)]
-            parts.append(f"p{slug_number(round(slo.percentile * 100, 6))}")
-    if isinstance(search.base.load, Rate):
-        parts.append(load_slug(with_size(search.base.load, 1.0)).replace("q1", "q", 1))
-    return "-".join(parts)
-
-
-def _unsized(base: Point) -> Point:
-    return msgspec.structs.replace(base, load=with_size(base.load, 1.0))
+            return "refine"
+        case Reach():
+            return "reach"

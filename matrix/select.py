@@ -32,11 +32,12 @@ NAMES = {
     "recipe": "Recipe id.",
     "layout": "Name of a layout (tp8, tp4-ep4).",
     "spec": "Speculative decoding: its method, or none.",
+    "search": "What is searched for: ramp, refine, reach; none for a point.",
 }
 NUMBERS = {
     "isl": "Input tokens.",
     "osl": "Output tokens.",
-    "conc": "Requests in flight.",
+    "conc": "Requests in flight; of a search, the most.",
     "tp": "Tensor parallelism, of any pool.",
     "pp": "Pipeline parallelism, of any pool.",
     "dp": "Data parallelism, of any pool.",
@@ -58,6 +59,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     recipe: tuple[str, ...]
     layout: tuple[str, ...]
     spec: tuple[str, ...]
+    search: tuple[str, ...]
     isl: tuple[int, ...]
     osl: tuple[int, ...]
     conc: tuple[int, ...]

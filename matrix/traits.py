@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.facts import SizedWorkload
+from matrix.search import kind_of
 from matrix.select import Traits
 from matrix.serving import device_count, pools
 
@@ -34,7 +35,7 @@ def traits_of(fleet: Fleet) -> Callable[[Point], Traits]:
                 engine=recipe.engine,
                 precision=recipe.precision,
             )
-        return msgspec.structs.replace(known[cell], conc=(point.load.streams,))
+        return msgspec.structs.replace(known[cell], conc=(point.load.streams,), search=_search(point))
 
     return traits
 
@@ -55,6 +56,10 @@ def _names(model_id: str, model: Model) -> tuple[str, ...]:
     return (model_id,) if model.family is None else (model_id, model.family)
 
 
+def _search(point: Point) -> tuple[str]:
+    return ("none" if point.search is None else kind_of(point.search.method),)
+
+
 def _traits(point: Point, *, model: tuple[str, ...], gpu: str, engine: str, precision: str) -> Traits:
     workload, sizes = point.workload, pools(point.layout)
     lengths = ((workload.isl,), (workload.osl,)) if isinstance(workload, SizedWorkload) else ((), ())
@@ -68,6 +73,7 @@ def _traits(point: Point, *, model: tuple[str, ...], gpu: str, engine: str, prec
         recipe=(point.recipe,),
         layout=(point.layout_name,),
         spec=("none" if speculation is None else speculation.method,),
+        search=_search(point),
         isl=lengths[0],
         osl=lengths[1],
         conc=(point.load.streams,),

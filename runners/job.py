@@ -27,8 +27,9 @@ from runners.cachehits import CacheWatch
 from runners.cancel import Cancel, CancelledError
 from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
-from runners.measure import measure
+from runners.measure import Measured, measure
 from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
+from runners.searching import Hands, conduct
 from runners.sources import TRACE_FOLDERS
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
+    from runners.preflight import Refusal
     from runners.progress import Progress
 
 READY_DEADLINE_S = 1200.0
@@ -191,6 +193,24 @@ class _Run:
 
     def _measure(self, running: Running, planned: PlannedPoint) -> None:
         self.ledger.start_point(planned, running.age_s())
+        if planned.point.search is not None:
+            hands = Hands(
+                load=lambda one: self._load(running, one),
+                server_age_s=running.age_s,
+                why_stop=self._why_stop,
+                ledger=self.ledger,
+                on_child=self.progress.child_done,
+            )
+            self._point_done(planned, conduct(planned, hands))
+            return
+        measured = self._load(running, planned)
+        if isinstance(measured, Measured):
+            self._point_done(planned, self.ledger.finish(planned, measured))
+        else:
+            self._point_done(planned, self.ledger.close(planned.id, *measured))
+
+    def _load(self, running: Running, planned: PlannedPoint) -> Measured | Refusal:
+        """The measurement; what is wrong with this host where there is none."""
         target = Target(host=running.host, port=running.port, model=running.model, dialect=self.job.server.dialect)
         try:
             with self.options.cancel.deferred() as check:
@@ -206,25 +226,27 @@ class _Run:
                 )
                 measured = watch.judged(measured, planned.point.workload)
         except NoPrompts as error:
-            self._point_done(planned, self.ledger.close(planned.id, error.reason, str(error)))
-            return
+            return error.reason, str(error)
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
-            self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
-            return
+            return Reason.INTERNAL_ERROR, str(error)
         if not running.alive():  # what the survivors did is not this server's throughput
             detail = f"the server died under this point: {measured.detail}\n{running.log_tail()}"
             measured = replace(measured, reasons=(Reason.SERVER_EXITED,), detail=detail, metrics=None)
-        self._point_done(planned, self.ledger.finish(planned, measured))
+        return measured
 
     def _point_done(self, planned: PlannedPoint, result: PointResult) -> None:
         self.progress.point_done(result, planned.expected_minutes)
 
     def _window_closed(self) -> bool:
+        late = self._why_stop()
+        if late is not None:
+            self._close_open(Reason.WINDOW_CLOSED, f"not begun: {late}")
+        return late is not None
+
+    def _why_stop(self) -> str | None:
+        """Past the time after which nothing more may begin."""
         closes = self.options.not_after
-        if closes is None or datetime.now(UTC) < closes:
-            return False
-        self._close_open(Reason.WINDOW_CLOSED, f"not begun: past {closes.isoformat()}")
-        return True
+        return None if closes is None or datetime.now(UTC) < closes else f"past {closes.isoformat()}"
 
     def _close_open(self, reason: Reason, detail: str) -> None:
         self.progress.say(f"{self.job.id}: {reason}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.atomic import write_atomic
+from matrix.finding import NOTHING_YET
 from matrix.gitinfo import git_sha
 from matrix.result import PointResult, Provenance, Quality
 from matrix.words import Outcome, Reason, outcome_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.records import RequestRecord
+    from matrix.finding import ChildOf, Finding
     from matrix.plan import Job, Plan, PlannedPoint
     from runners.measure import Measured
 
@@ -35,7 +37,8 @@ _HEAD_CHARS = 400
 class Ledger:
     """Writes one job's results under `out/points/`. `open` are the points that have not ended yet.
 
-    `outcomes` are of points in their own right: a repeat is evidence about one, and cannot fail a job.
+    `outcomes` are of points in their own right: a repeat is evidence about one, a measurement of a search part of one,
+    and neither can fail a job.
     """
 
     def __init__(self, plan: Plan, job: Job, out: Path, attempt: int, host: str) -> None:
@@ -64,11 +67,48 @@ class Ledger:
         provenance = msgspec.structs.replace(draft.provenance, server_age_s=server_age_s)
         self._drafts[point.id] = msgspec.structs.replace(draft, started_at=_now(), provenance=provenance)
 
-    def finish(self, point: PlannedPoint, measured: Measured) -> PointResult:
-        """Write a measured point and its requests. The result file comes last: it says the rest is there."""
-        self._write_requests(point.id, measured.records)
+    def start_child(self, planned: PlannedPoint, child: ChildOf, server_age_s: float) -> None:
+        """A measurement that a search has just asked for: from now on it has a file, too."""
+        parent = self._drafts[child.parent]
+        self._drafts[planned.id] = msgspec.structs.replace(
+            parent,
+            point_id=planned.id,
+            point_key=planned.key,
+            child=child,
+            finding=None,
+            started_at=_now(),
+            provenance=msgspec.structs.replace(parent.provenance, server_age_s=server_age_s),
+        )
+        self.open[planned.id] = planned
+        self._write(self._drafts[planned.id])
+
+    def note(self, parent: PlannedPoint, so_far: Finding) -> None:
+        """What a search knows by now: whatever ends it, this is kept."""
+        self._drafts[parent.id] = msgspec.structs.replace(self._drafts[parent.id], finding=so_far)
+        self._write(self._drafts[parent.id])
+
+    def finish_search(
+        self, parent: PlannedPoint, found: Finding, reasons: tuple[Reason, ...], detail: str
+    ) -> PointResult:
+        """Write what a search found, and what ended it if that was not the search itself."""
         result = msgspec.structs.replace(
-            self._drafts[point.id],
+            self._drafts[parent.id],
+            outcome=outcome_of(reasons),
+            reasons=reasons,
+            detail=clean(detail),
+            ended_at=_now(),
+            energy_reason="a search measures nothing itself",
+            quality=Quality(reason="a search measures nothing itself"),
+            finding=found,
+        )
+        return self._end(result)
+
+    def finish(self, point: PlannedPoint, measured: Measured, exempt: tuple[Reason, ...] = ()) -> PointResult:
+        """Write a measured point and its requests. The result file comes last: it says the rest is there."""
+        self._write_requests(point.id, measured.window.records)
+        draft = self._drafts[point.id]
+        result = msgspec.structs.replace(
+            draft,
             outcome=outcome_of(measured.reasons),
             reasons=measured.reasons,
             detail=clean(measured.detail),
@@ -79,6 +119,7 @@ class Ledger:
             quality=measured.quality,
             cache_hit_rate=measured.cache_hit_rate,
             cache_reason=clean(measured.cache_reason),
+            child=msgspec.structs.replace(draft.child, exempt=exempt) if draft.child else None,
         )
         return self._end(result)
 
@@ -102,7 +143,7 @@ class Ledger:
     def _end(self, result: PointResult) -> PointResult:
         self._write(result)
         planned = self.open.pop(result.point_id)
-        if result.outcome is not None and not planned.point.repeat:
+        if result.outcome is not None and result.child is None and not planned.point.repeat:
             self.outcomes[result.point_id] = result.outcome
         return result
 
@@ -119,6 +160,7 @@ class Ledger:
             started_at=_now(),
             quality=Quality(reason="not measured"),
             cache_reason="not measured",
+            finding=NOTHING_YET if point.point.search is not None else None,
             provenance=Provenance(
                 recipe_digest=self._job.recipe_digest,
                 server_args_digest=server.args_digest,

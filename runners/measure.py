@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.prompts import Numbered, Purpose
-    from benchmarks.records import RequestRecord, Target, Window
+    from benchmarks.records import Target, Window
     from benchmarks.sessions import Sessions
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
@@ -40,7 +40,7 @@ class Measured:
     metrics: Metrics | None
     client: ClientBudget
     quality: Quality
-    records: tuple[RequestRecord, ...]
+    window: Window
     cache_hit_rate: float | None = None
     cache_reason: str = "not scraped"
 
@@ -95,7 +95,7 @@ def measure(
         metrics=metrics,
         client=budget,
         quality=_quality(window),
-        records=window.records,
+        window=window,
     )
 
 

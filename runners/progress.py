@@ -56,6 +56,11 @@ class Progress:
         self.done_minutes += minutes
         self.say(f"  [{self.done}/{self.total_points}] {result.point_id}  {_verdict(result)}  ({self.time_left()})")
 
+    def child_done(self, result: PointResult) -> None:
+        """One line for a measurement of a search, which is no planned point."""
+        exempt = ",".join(result.child.exempt) if result.child else ""
+        self.say(f"      {result.point_id}  {_verdict(result)}{f' ({exempt})' if exempt else ''}")
+
     def time_left(self) -> str:
         """From this run's own pace once a point is done, else from the plan."""
         if self.done >= self.total_points:
@@ -72,6 +77,8 @@ class Progress:
 
 
 def _verdict(result: PointResult) -> str:
+    if result.finding is not None and not result.reasons:
+        return f"{result.outcome}  {result.finding.stop}: {result.finding.detail}"
     if result.metrics is None or result.reasons:
         words = ",".join(result.reasons) or str(result.outcome)
         return f"{result.outcome}: {words} {result.detail.splitlines()[0] if result.detail else ''}".rstrip()

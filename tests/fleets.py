@@ -63,3 +63,22 @@ def write_fleet(root: Path, *, recipe: str = RECIPE, model: str = MODEL, workloa
         (root / kind).mkdir(parents=True, exist_ok=True)
         (root / kind / "test.yaml").write_text(text)
     return root
+
+
+SEARCHES = """\
+tiny-search:
+  model: tiny
+  gpu: cpu
+  engine: llamacpp
+  precision: q8_0
+  layouts:
+    - name: slots2
+      flags: {parallel: 2}
+      points:
+        short: [1]
+      searches:
+        short:
+          - {method: {kind: ramp}, loads: [1, 8]}
+          - {method: {kind: reach, slo: {ttft_s: 0.5}}, loads: [1, 4]}
+  source: a test
+"""

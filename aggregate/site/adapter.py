@@ -8,8 +8,10 @@ import msgspec
 import pyarrow.compute as pc
 
 from aggregate.dataset import to_rows
+from aggregate.findings import findings_of
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.frontiers import GROUP, entrants
+from aggregate.series import shared
 from aggregate.sharing import sharing
 from aggregate.site.page import PageModel, page_model
 from aggregate.site.records import (
@@ -23,6 +25,7 @@ from aggregate.site.records import (
     Measurement,
     Night,
     Origin,
+    Searched,
     SharedAlone,
 )
 from aggregate.terminal import change_text
@@ -33,10 +36,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from aggregate.findings import FoundSearch
     from aggregate.rows import Row
     from aggregate.sharing import RecipeSharing
     from aggregate.site.published import PublishedRow
     from matrix.facts import Gpu
+    from matrix.search import MethodKind
 
 _X: dict[AxisX, tuple[str, Direction]] = {
     "interactivity": ("interactivity_tok_per_s", Direction.HIGHER),
@@ -55,7 +60,30 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
         measurements=tuple(_measurement(row) for row in found.to_dict("records")),
         frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
+        searches=tuple(_searched(one) for one in findings_of(shared(table))),
         sharing=tuple(_shared_alone(one) for one in sharing(table).recipes),
+    )
+
+
+_LOOKED_FOR: dict[MethodKind, str] = {
+    "ramp": "the load that breaks it",
+    "refine": "its frontier",
+    "reach": "the load that keeps an SLO",
+}
+
+
+def _searched(one: FoundSearch) -> Searched:
+    return Searched(
+        group=_group_id({name: getattr(one, name) for name in GROUP}),
+        label=f"{one.recipe} · {one.layout_name}",
+        model=one.model,
+        workload=one.workload,
+        looked_for=_LOOKED_FOR[one.method],
+        found=one.text,
+        detail=one.detail,
+        measurements=one.measurements,
+        minutes=one.minutes,
+        night=one.night,
     )
 
 
@@ -67,9 +95,12 @@ def _shared_alone(one: RecipeSharing) -> SharedAlone:
 
 
 def _newest_run(table: pa.Table) -> tuple[Row, ...]:
-    """All points of the run planned last, without repeats: run ids of one night sort by the time they were made."""
+    """All points of the run planned last, without repeats or what a search measured: run ids of one night sort by
+    the time they were made.
+    """
     newest = max(zip(table["night"].to_pylist(), table["run_id"].to_pylist(), strict=True))[1]
-    return tuple(row for row in to_rows(table.filter(pc.equal(table["run_id"], newest))) if not row.repeat)
+    rows = to_rows(table.filter(pc.equal(table["run_id"], newest)))
+    return tuple(row for row in rows if not row.repeat and row.search_parent is None)
 
 
 def _night(rows: tuple[Row, ...]) -> Night:
@@ -110,7 +141,9 @@ def _group(rows: pd.DataFrame, gpus: Mapping[str, Gpu]) -> Group:
 
 
 def _group_id(row: Mapping[Hashable, object]) -> str:
-    return "/".join(str(row[name]) for name in GROUP)
+    """Numbers are spelled alike whether a column came as integers or, beside a null, as floats."""
+    values = (row[name] for name in GROUP)
+    return "/".join(value if isinstance(value, str) else f"{value:.15g}" for value in values)
 
 
 def _device(gpu: str, gpus: Mapping[str, Gpu]) -> DeviceKind:

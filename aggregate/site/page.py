@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from aggregate.site.published import PublishedGroup, PublishedRow, published_groups
-from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night, SharedAlone
+from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night, Searched, SharedAlone
 from matrix.facts import Fact
 
 MISSING = "missing"
@@ -28,6 +28,7 @@ class GroupView(Fact, frozen=True, kw_only=True):
     device_notes: tuple[str, ...]
     series: tuple[SeriesView, ...]
     frontiers: dict[str, tuple[str, ...]]
+    searches: tuple[Searched, ...] = ()
 
 
 class PageModel(Fact, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ class PageModel(Fact, frozen=True, kw_only=True):
     failed: tuple[Gap, ...]
     missing: tuple[Gap, ...]
     published: tuple[PublishedGroup, ...]
+    searches: tuple[Searched, ...] = ()
     sharing: tuple[SharedAlone, ...] = ()
 
 
@@ -48,16 +50,18 @@ def page_model(
     measurements: tuple[Measurement, ...],
     frontiers: tuple[Frontier, ...],
     published: tuple[PublishedRow, ...],
+    searches: tuple[Searched, ...] = (),
     sharing: tuple[SharedAlone, ...] = (),
 ) -> PageModel:
     """The page of one night. Groups without a dot are left out; gaps never are."""
-    views = sorted((_group_view(group, measurements, frontiers) for group in groups), key=_view_order)
+    views = sorted((_group_view(group, measurements, frontiers, searches) for group in groups), key=_view_order)
     return PageModel(
         night=night,
         groups=tuple(view for view in views if view.series),
         failed=tuple(gap for gap in night.gaps if gap.outcome != MISSING),
         missing=tuple(gap for gap in night.gaps if gap.outcome == MISSING),
         published=published_groups(published),
+        searches=searches,
         sharing=sharing,
     )
 
@@ -79,7 +83,12 @@ def on_main_frontier(view: GroupView) -> frozenset[str]:
     return frozenset(view.frontiers.get("interactivity.output", ()))
 
 
-def _group_view(group: Group, measurements: tuple[Measurement, ...], frontiers: tuple[Frontier, ...]) -> GroupView:
+def _group_view(
+    group: Group,
+    measurements: tuple[Measurement, ...],
+    frontiers: tuple[Frontier, ...],
+    searches: tuple[Searched, ...],
+) -> GroupView:
     dots = tuple(dot for dot in measurements if dot.group == group.id)
     return GroupView(
         slug=slug_of(group.id),
@@ -87,6 +96,7 @@ def _group_view(group: Group, measurements: tuple[Measurement, ...], frontiers: 
         device_notes=tuple(device_note(device) for device in group.devices),
         series=_series_views(dots),
         frontiers={f"{front.x}.{front.y}": front.members for front in frontiers if front.group == group.id},
+        searches=tuple(one for one in searches if one.group == group.id),
     )
 
 

@@ -113,6 +113,21 @@ class Frontier(Fact, frozen=True, kw_only=True):
     members: tuple[str, ...]
 
 
+class Searched(Fact, frozen=True, kw_only=True):
+    """What a search found: `found` in a sentence, `detail` with the figures behind it."""
+
+    group: str
+    label: str
+    model: str
+    workload: str
+    looked_for: str
+    found: str
+    detail: str
+    measurements: int
+    minutes: float
+    night: str
+
+
 class Gap(Fact, frozen=True, kw_only=True):
     """A planned point without a usable number. `outcome` is an `Outcome`'s word or `missing`."""
 

@@ -14,7 +14,8 @@ from benchmarks.bench.discover import discover
 from benchmarks.bench.flags import read_flags
 from benchmarks.bench.live import LiveView
 from benchmarks.bench.run import run
-from benchmarks.bench.summary import print_summary
+from benchmarks.bench.searching import search
+from benchmarks.bench.summary import print_finding, print_load, print_summary
 from benchmarks.bench.svg import picture
 from benchmarks.bench.vllm_json import vllm_result
 from matrix.atomic import write_atomic
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
-    from benchmarks.bench.options import Outputs
+    from benchmarks.bench.discover import Found
+    from benchmarks.bench.options import BenchOptions, Outputs
     from benchmarks.bench.run import Benched
 
 EXIT_NOT_BELIEVED = 4
@@ -42,6 +44,8 @@ def bench(said: Mapping[str, object]) -> int:
     found = discover(options)
     for note in found.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
+    if options.search is not None:
+        return _search(options, outputs, found, console)
     with _interruptible() as interrupt, LiveView(console, options) as live:
         benched = run(options, found, live, lambda: interrupt.asked)
     print_summary(Console(file=sys.stdout), benched.report)
@@ -49,6 +53,19 @@ def bench(said: Mapping[str, object]) -> int:
     if benched.report.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_NOT_BELIEVED if benched.report.reasons else 0
+
+
+def _search(options: BenchOptions, outputs: Outputs, found: Found, console: Console) -> int:
+    """One line for each load, then what was found."""
+    shown = Console(file=sys.stdout)
+    with _interruptible() as interrupt, LiveView(console, options) as live:
+        report = search(options, found, live, lambda: interrupt.asked, lambda one: print_load(shown, one))
+    print_finding(shown, report)
+    if outputs.json is not None:
+        write_atomic(outputs.json, _indented(msgspec.json.encode(report)))
+    if report.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_NOT_BELIEVED if report.doubt else 0
 
 
 class Interrupt:

@@ -12,7 +12,8 @@ from benchmarks.bench.options import BenchOptions, Outputs
 from benchmarks.reference.sets import read_set
 from matrix.errors import FleetError, listed, nearest
 from matrix.facts import ConversationWorkload, Fact, RandomWorkload, ReferenceWorkload, TraceWorkload
-from matrix.point import Concurrency, Rate
+from matrix.point import Concurrency, Rate, size_of
+from matrix.search import Bounds, Ramp, Reach, Refine, Seek
 from matrix.slo import Slo
 from matrix.trace import read_trace
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONCURRENCY = 8
 LIKE_THIS = "turns=6,isl=400,added=100,osl=80,gap_s=2"
+DEFAULT_UP_TO = 256.0
 
 
 class Flags(Fact, frozen=True, kw_only=True):
@@ -58,6 +60,10 @@ class Flags(Fact, frozen=True, kw_only=True):
     slo_ttft_s: float | None
     slo_tpot_s: float | None
     slo_e2e_s: float | None
+    search: Literal["ramp", "refine", "slo"] | None
+    up_to: float | None
+    measurements: int
+    minutes: float
     json_path: Path | None
     vllm_json: Path | None
     plot: Path | None
@@ -84,7 +90,10 @@ def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
         seed=flags.seed or secrets.token_hex(4),
         api_key_env=flags.api_key_env,
         slo=_slo(flags),
+        search=_search(flags),
     )
+    if options.search is not None and (flags.vllm_json or flags.plot):
+        raise FleetError("--vllm-json and --plot show one load; --search makes many (--json has them all)")
     return options, Outputs(json=flags.json_path, vllm_json=flags.vllm_json, plot=flags.plot)
 
 
@@ -130,7 +139,7 @@ def _load(flags: Flags, trace: Trace | None) -> Load:
     if rate is None:
         if flags.arrival != "poisson" or flags.burstiness != 1.0:
             raise FleetError("--arrival and --burstiness go with --rate: a fixed concurrency has no arrivals")
-        return Concurrency(streams=flags.concurrency or DEFAULT_CONCURRENCY)
+        return Concurrency(streams=flags.concurrency or (1 if flags.search else DEFAULT_CONCURRENCY))
     if flags.concurrency is not None:
         raise FleetError("--concurrency and --rate are two kinds of load: give one (--max-in-flight bounds a rate)")
     try:
@@ -142,6 +151,32 @@ def _load(flags: Flags, trace: Trace | None) -> Load:
         )
     except ValueError as error:
         raise FleetError(str(error)) from None
+
+
+def _search(flags: Flags) -> Seek | None:
+    """From the load given (by default one stream) upwards."""
+    if flags.search is None:
+        if flags.up_to is not None:
+            raise FleetError("--up-to bounds a --search")
+        return None
+    slo = _slo(flags)
+    if flags.search == "slo" and slo is None:
+        raise FleetError("--search slo wants a limit: --slo-ttft-s, --slo-tpot-s or --slo-e2e-s")
+    if flags.trace is not None or flags.conversation is not None:
+        raise FleetError("--search is for requests: sessions are held at one load")
+    first = size_of(_load(flags, None))
+    try:
+        bounds = Bounds(
+            first_load=first,
+            last_load=flags.up_to or max(first, DEFAULT_UP_TO),
+            max_measurements=flags.measurements,
+            max_minutes=flags.minutes,
+        )
+    except ValueError:
+        raise FleetError(f"--up-to {flags.up_to:g} is below the first load, {first:g}") from None
+    if slo is not None and flags.search == "slo":
+        return Seek(method=Reach(slo=slo), bounds=bounds)
+    return Seek(method=Ramp() if flags.search == "ramp" else Refine(), bounds=bounds)
 
 
 def _sized(flags: Flags) -> SizedWorkload:

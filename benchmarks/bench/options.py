@@ -9,6 +9,7 @@ from benchmarks.session_metrics import TurnStats
 from matrix.facts import Fact, Workload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
+from matrix.search import Seek
 from matrix.slo import Slo
 from matrix.words import Reason
 
@@ -29,6 +30,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
     `trace` and `reference` are the files of workloads that need one.
+    With a `search` the load is its first, and every load of it is measured like this.
     """
 
     url: str
@@ -47,6 +49,7 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
     seed: str
     api_key_env: str | None = None
     slo: Slo | None = None
+    search: Seek | None = None
 
 
 class BenchReport(Fact, frozen=True, kw_only=True):

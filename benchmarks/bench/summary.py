@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmarks.bench.options import BenchReport
+    from benchmarks.bench.searching import SearchReport
     from benchmarks.session_metrics import TurnStats
     from matrix.facts import Workload
     from matrix.result import ClientBudget, Interval, Metrics, Stats
@@ -39,6 +40,33 @@ def print_summary(console: Console, report: BenchReport) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if report.reasons:
         doubt = f"do not believe these numbers: {', '.join(report.reasons)}: {report.detail}"
+        console.print(doubt, style="bold red", markup=False, soft_wrap=True)
+
+
+def print_load(console: Console, report: BenchReport) -> None:
+    """One load of a search, in one line."""
+    metrics, load = report.metrics, report.load
+    asked = f"{load.requests_per_s:g} requests/s" if isinstance(load, Rate) else f"concurrency {load.streams}"
+    figures = (
+        "no output"
+        if metrics is None
+        else (
+            f"{metrics.output_tok_per_s:,.1f} output tokens/s, {metrics.interactivity_tok_per_s:.1f} for each user, "
+            f"TTFT p50 {_ms(metrics.ttft_s.p50)} ms, {metrics.requests_ok} requests"
+        )
+    )
+    doubts = f"; {', '.join(report.reasons)}: {report.detail}" if report.reasons else ""
+    console.print(f"{asked}: {figures}{doubts}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_finding(console: Console, report: SearchReport) -> None:
+    """The sentence, the figures behind it, and what it cost."""
+    found = report.finding
+    console.print(report.text, style="bold", markup=False, soft_wrap=True)
+    cost = f"{found.measurements} measurements, {found.minutes:.1f} minutes"
+    console.print(f"{found.detail}; {cost}" if found.detail else cost, highlight=False, markup=False, soft_wrap=True)
+    if report.doubt:
+        doubt = f"ended before it was over: {report.doubt}"
         console.print(doubt, style="bold red", markup=False, soft_wrap=True)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from benchmarks.search import ramp, reach, refine
-from benchmarks.search.steps import Finding, Measure, Stop
+from benchmarks.search.steps import Measure
+from matrix.finding import NOTHING_YET, Finding, Stop
 from matrix.point import Concurrency
 from matrix.search import Ramp, Reach, Refine
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.search.steps import Observation
-    from matrix.search import Search
+    from matrix.parent import Search
 
 
 def decide(search: Search, seen: Sequence[Observation]) -> Measure | Finding:
@@ -30,7 +33,9 @@ def decide(search: Search, seen: Sequence[Observation]) -> Measure | Finding:
 
 
 def found(search: Search, seen: Sequence[Observation], stop: Stop) -> Finding:
-    """What is known, whatever ended the search. `seen` is not empty."""
+    """What is known, whatever ended the search."""
+    if not seen:
+        return msgspec.structs.replace(NOTHING_YET, stop=stop)
     match search.method:
         case Ramp():
             return ramp.finding(seen, stop)

@@ -14,12 +14,21 @@ from benchmarks.inflight import most_in_flight
 from benchmarks.latency import tpot_of
 from benchmarks.search.steps import Observation
 from benchmarks.steady import steady_part, throughput
+from matrix.words import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from benchmarks.records import RequestRecord, Window
     from matrix.slo import Slo
+
+TOO_MUCH = frozenset({Reason.REQUEST_ERRORS, Reason.NO_OUTPUT, Reason.SERVER_STALLED})
+"""What a server does under too much load."""
+
+
+def is_data(reasons: Iterable[Reason]) -> bool:
+    """Whether a search can learn from a measurement with these reasons. With any other, its numbers would mislead."""
+    return TOO_MUCH.issuperset(reasons)
 
 
 def observe(window: Window, size: float, minutes: float, slo: Slo | None = None) -> Observation:

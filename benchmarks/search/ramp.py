@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.search.climb import MAX_ERROR_SHARE, errs, highest, is_below, next_size
-from benchmarks.search.steps import Finding, Measure, Stop
+from benchmarks.search.steps import Measure
+from matrix.finding import Finding, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.certainty import floor_of, is_certified_beyond, is_certified_within
 from benchmarks.search.climb import next_size
-from benchmarks.search.steps import Finding, Measure, Stop
+from benchmarks.search.steps import Measure
+from matrix.errors import listed
+from matrix.finding import Finding, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +67,7 @@ def finding(reach: Reach, seen: Sequence[Observation], stop: Stop) -> Finding:
     tried = tried_of(reach, seen)
     low, high = _bracket(tried)
     unsure = [one.size for one in tried if one.verdict in (Verdict.UNSURE, Verdict.OPEN)]
-    doubt = "; not certified either way at " + ", ".join(f"{size:g}" for size in unsure) if unsure else ""
+    doubt = "; not certified either way at " + listed([f"{size:g}" for size in unsure]) if unsure else ""
     return Finding(
         stop=stop,
         size=low,

@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.certainty import Z_TWO_SIDED_95
 from benchmarks.search.climb import RUN_TO_RUN, errs, next_size
 from benchmarks.search.curve import log_y_at
-from benchmarks.search.steps import Finding, Measure, Stop
+from benchmarks.search.steps import Measure
+from matrix.finding import Finding, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

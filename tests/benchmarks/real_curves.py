@@ -13,10 +13,12 @@ import numpy as np
 from benchmarks.search.curve import log_y_at, pchip
 from benchmarks.search.decide import decide
 from benchmarks.search.refine import levels_of
-from benchmarks.search.steps import Finding, Measure, Observation
+from benchmarks.search.steps import Measure, Observation
 from matrix.facts import RandomWorkload
+from matrix.finding import Finding
+from matrix.parent import Search
 from matrix.point import Concurrency, Point
-from matrix.search import Bounds, Refine, Search
+from matrix.search import Bounds, Refine
 from matrix.serving import Layout
 
 if TYPE_CHECKING:

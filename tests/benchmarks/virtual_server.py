@@ -10,8 +10,10 @@ import numpy as np
 from benchmarks.records import ClientHealth, RequestError, RequestRecord, Window
 from benchmarks.search.decide import decide
 from benchmarks.search.observe import observe
-from benchmarks.search.steps import Finding, Measure, Observation
-from matrix.search import Reach, Search
+from benchmarks.search.steps import Measure, Observation
+from matrix.finding import Finding
+from matrix.parent import Search
+from matrix.search import Reach
 
 HEALTH = ClientHealth(
     kernel_stamps=True, stamp_delay_ns=(), cpu_s=0.0, reads=0, reads_with_several_events=0, wall_clock_drift_s=0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import ssl
 import sys
@@ -14,6 +15,8 @@ from tests.fake_server.faults import FAULTS, Fault
 from tests.fake_server.options import Options, from_argv
 from tests.fake_server.reply import Ask, Reply, Stamps, read_ask, tokens_of
 
+OVERLOAD = 1.5
+"""Above its capacity a server's time per token grows with this power of the requests in flight: throughput falls."""
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
 
 
@@ -24,6 +27,7 @@ class FakeServer:
         self.stamps: list[Stamps] = []
         self.tokens = [0, 0]
         self.cache: set[tuple[int, ...]] = set()
+        self.active = 0
         self.listener: asyncio.Server | None = None
 
     async def serve(self) -> None:
@@ -63,8 +67,12 @@ class FakeServer:
         if method == "POST" and path in COMPLETIONS:
             self.stamps.append(stamps)
             ask = self.remember(stamps, read_ask(path, body))
-            reply = Reply(writer, self.options, self.fault.asked(ask), stamps, nth)
-            await self.complete(reply)
+            reply = Reply(writer, self.options, self.fault.asked(ask), stamps, nth, self.slowdown)
+            self.active += 1
+            try:
+                await self.complete(reply)
+            finally:
+                self.active -= 1
         else:
             reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)
             if path == "/tokenize":
@@ -87,9 +95,17 @@ class FakeServer:
         self.cache.update(begins)
         return replace(ask, cached_tokens=cached)
 
+    def slowdown(self) -> float:
+        """How much longer a token takes now than on a server that is not full."""
+        full = self.options.capacity or self.active
+        return math.pow(max(1.0, self.active / full), OVERLOAD)
+
     async def complete(self, reply: Reply) -> None:
         if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:
             self.listener.close()
+        if 0 < self.options.refuses_above < self.active:
+            reply.whole(503, "application/json", b'{"error": "too many requests in flight"}')
+            return
         if self.options.refuses in reply.ask.refused:
             reply.whole(400, "application/json", json.dumps({"error": f"{self.options.refuses} not known"}).encode())
             return

@@ -23,7 +23,9 @@ class Options:
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
     server speaks TLS. `cached_share` of the prompt tokens come from its cache, says its page of metrics.
     `keep_prompts` (1) adds to the stamps what was asked. With a `cache_block`, `usage` says how many whole blocks of a
-    prompt's beginning an earlier prompt had. Each message of a chat counts `template_tokens` more.
+    prompt's beginning an earlier prompt had. Each message of a chat counts `template_tokens` more. With more than
+    `capacity` requests in flight every token takes longer, and all of them together get less done; with more than
+    `refuses_above` a request is turned away (0: never).
     """
 
     scenario: str = "ok"
@@ -45,6 +47,8 @@ class Options:
     keep_prompts: int = 0
     cache_block: int = 0
     template_tokens: int = 0
+    capacity: int = 0
+    refuses_above: int = 0
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:

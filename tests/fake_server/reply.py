@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.fake_server.options import Options
 
 DONE = b"data: [DONE]\n\n"
@@ -105,12 +107,21 @@ def sse(value: object) -> bytes:
 class Reply:
     """Sends are stamped and then written at once; deadlines are absolute, so that pacing does not drift."""
 
-    def __init__(self, writer: asyncio.StreamWriter, options: Options, ask: Ask, stamps: Stamps, nth: int = 0) -> None:
+    def __init__(
+        self,
+        writer: asyncio.StreamWriter,
+        options: Options,
+        ask: Ask,
+        stamps: Stamps,
+        nth: int = 0,
+        slowdown: Callable[[], float] = lambda: 1.0,
+    ) -> None:
         self.writer = writer
         self.options = options
         self.ask = ask
         self.stamps = stamps
         self.nth = nth
+        self.slowdown = slowdown
         self.keep = True
 
     def events(self) -> list[Event]:
@@ -160,10 +171,13 @@ class Reply:
         self.writer.write(head.encode())
 
     async def stream(self, events: list[Event]) -> None:
-        """A head and these events at their times; the body is left open."""
+        """A head and these events at their times, later while the server is over its capacity; the body stays open."""
         self.head(200, "text/event-stream; charset=utf-8")
+        behind_s = due_s = 0.0
         for event in events:
-            await self.until(event.due_s)
+            behind_s += (event.due_s - due_s) * (self.slowdown() - 1)
+            due_s = event.due_s
+            await self.until(due_s + behind_s)
             self.send(event)
             await self.writer.drain()
 

@@ -101,7 +101,7 @@ def test_a_recipes_variables_are_in_the_plan_and_begin_another_history(tmp_path:
     ("text", "words"),
     [
         ("{", "is not a plan"),
-        ('{"schema_version": 1}', "missing required field"),
+        ('{"schema_version": 2}', "missing required field"),
         ('{"schema_version": 99}', "plan again"),
         ("[]", "is not a plan"),
     ],

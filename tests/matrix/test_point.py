@@ -118,7 +118,7 @@ def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
 def one_field_changed(record: Any) -> Iterator[Any]:
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
-        if field.name in ("name", "run_length", "slo"):
+        if field.name in ("name", "run_length", "slo", "search"):  # a search replaces the load: `test_parent`
             continue
         if isinstance(value, msgspec.Struct):
             for inner in one_field_changed(value):

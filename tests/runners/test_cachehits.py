@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.records import ClientHealth, Window
 from matrix.dialect import CacheCounters, Dialect
 from matrix.facts import TraceWorkload
 from matrix.fleet import DATA, load_fleet
@@ -37,7 +38,11 @@ BUDGET = ClientBudget(
     achieved_concurrency=1.0,
     clock_drift_share=0.0,
 )
-MEASURED = Measured(reasons=(), detail="", metrics=None, client=BUDGET, quality=Quality(), records=())
+HEALTH = ClientHealth(
+    kernel_stamps=True, stamp_delay_ns=(), cpu_s=0.0, reads=0, reads_with_several_events=0, wall_clock_drift_s=0.0
+)
+WINDOW = Window(start_ns=0, end_ns=1, records=(), health=HEALTH)
+MEASURED = Measured(reasons=(), detail="", metrics=None, client=BUDGET, quality=Quality(), window=WINDOW)
 VLLM_PAGE = """\
 # HELP vllm:prefix_cache_hits_total Prefix cache hits, in terms of number of cached tokens.
 # TYPE vllm:prefix_cache_hits_total counter

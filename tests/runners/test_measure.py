@@ -53,6 +53,6 @@ def test_the_servers_prefix_cache_is_used_for_the_share_that_is_common_and_for_n
     planned = PlannedPoint(id=point_id(point), key=point_key(point), point=point, expected_minutes=1)
     computed, cached = counted(engine)
     measured = measure(engine.target, engine.server, planned, 7, lambda *_: None, Path("none"))
-    assert {record.input_tokens for record in measured.records} == {ISL}
+    assert {record.input_tokens for record in measured.window.records} == {ISL}
     computed, cached = (after - before for after, before in zip(counted(engine), (computed, cached), strict=True))
     assert least <= cached / (computed + cached) <= most

@@ -17,7 +17,9 @@ import msgspec
 import pytest
 
 from benchmarks.bench.options import BenchReport
+from benchmarks.bench.searching import SearchReport
 from matrix.facts import RandomWorkload
+from matrix.finding import Stop
 from matrix.words import Reason
 from tests.fake_server.running import ROOT, running
 
@@ -248,6 +250,50 @@ def test_what_cannot_be_held_is_said_before_anything_is_sent(flags: tuple[str, .
     done = bench(1, *flags)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_a_ramp_alone_finds_where_a_server_breaks(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", itl_ms=15, capacity=8) as server:
+        flags = ("--search", "ramp", "--up-to", "64", "--concurrency", "2", "--seconds", "2.5")
+        done = bench(server.port, *flags, "--json", str(tmp_path / "r.json"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=SearchReport)
+    assert report.finding.stop is Stop.THROUGHPUT_FELL
+    assert report.finding.size in (4, 8, 16)
+    assert [one.load.streams for one in report.measurements] == [2 * 2**n for n in range(len(report.measurements))]
+    assert report.text in done.stdout
+    assert "concurrency 4: " in done.stdout
+    assert len({one.seed for one in report.measurements}) == len(report.measurements)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--search", "slo"), "wants a limit"),
+        (("--search", "ramp", "--plot", "x.svg"), "show one load"),
+        (("--search", "ramp", "--conversation", "turns=2,isl=4,added=4,osl=4"), "sessions are held at one load"),
+        (("--search", "ramp", "--concurrency", "9", "--up-to", "4"), "below the first load"),
+        (("--up-to", "4"), "bounds a --search"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_anything_is_asked(flags: tuple[str, ...], words: str) -> None:
+    done = bench(1, *flags)
+    assert done.returncode == 1
+    assert words in done.stderr
+
+
+def test_ctrl_c_in_a_search_keeps_what_was_found() -> None:
+    with running(tokenizer="vllm", itl_ms=5) as server:
+        flags = ("--search", "ramp", "--seconds", "1.5")
+        process = subprocess.Popen(argv(server.port, *flags), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        process.stdout.close()
+        assert process.wait(30) == 130
+    assert first.startswith("concurrency 1: ")
+    assert "unfinished after 1 measurements" in rest
 
 
 @pytest.mark.parametrize(

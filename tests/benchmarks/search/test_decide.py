@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.search.decide import decide
-from benchmarks.search.steps import Finding, Measure, Observation, Stop
-from matrix.search import Bounds, Ramp, Reach, Refine, Search
+from benchmarks.search.steps import Measure, Observation
+from matrix.finding import Finding, Stop
+from matrix.parent import Search
+from matrix.search import Bounds, Ramp, Reach, Refine
 from matrix.slo import Slo
 from tests.benchmarks.real_curves import BASE
 
