@@ -18,7 +18,7 @@ from aggregate import manifest
 from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
 from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.plan import planned_points
 from matrix.planfile import parse_plan, write_plan
 from matrix.waves import part_of
@@ -146,7 +146,7 @@ def _merged(github: GitHub, sweep: Run) -> tuple[tuple[Row, ...], Coverage]:
             raise FleetError(f"its artifact `merged` has no {name}")
     try:
         account = msgspec.json.decode(files["coverage.json"], type=Coverage)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise FleetError(f"coverage.json: {error}") from error
     return parse_rows(files["rows.ndjson"], sweep.workflow), account
 

@@ -15,6 +15,7 @@ from aggregate.hashes import sha256
 from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
 from matrix.atomic import write_atomic
+from matrix.errors import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class _Layer:
         path = self._folder / entry.path if entry else None
         try:
             return msgspec.json.decode(path.read_bytes(), type=Coverage) if path else None
-        except (OSError, msgspec.DecodeError):  # damaged or gone: it is being made again, from the dataset
+        except (OSError, *UNDECODABLE):  # damaged or gone: it is being made again, from the dataset
             return None
 
     def _is_there(self, entry: FileEntry) -> bool:

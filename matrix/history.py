@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import Fact, Seconds
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_history(path: Path) -> History:
         if version != HISTORY_SCHEMA:
             raise FleetError(f"{path}: is of version {version}, this program reads {HISTORY_SCHEMA}: publish once more")
         return msgspec.json.decode(data, type=History)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: is not a history: {error}") from None
 
 

@@ -7,11 +7,15 @@ from typing import Annotated
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import Fact, Id, Model
+from matrix.facts import Fact, Id, Model, Positive
 from matrix.point import Point
 from matrix.serving import Layout
 
 PLAN_SCHEMA = 1
+MAX_ID_CHARS = 180
+"""Of a point. A longer one is no file name once an ending is added."""
+
+PointId = Annotated[str, msgspec.Meta(pattern=rf"^[a-z0-9][a-z0-9.-]{{0,{MAX_ID_CHARS - 1}}}$(?!\n)")]
 
 
 class Server(Fact, frozen=True, kw_only=True):
@@ -27,7 +31,7 @@ class Server(Fact, frozen=True, kw_only=True):
     gpu: Id
     precision: str
     layout: Layout
-    devices: int
+    devices: Positive
     image: str | None
     args: tuple[str, ...]
     args_digest: str
@@ -40,7 +44,7 @@ class PlannedPoint(Fact, frozen=True, kw_only=True):
     An `alone` point gets a server of its own, started when the points before it are done.
     """
 
-    id: str
+    id: PointId
     key: str
     point: Point
     expected_minutes: float

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from benchmarks.responses import printable
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class Server:
             raise FleetError(f"{where}: no answer: {error or type(error).__name__}") from None
         try:
             return tuple(model.id for model in msgspec.json.decode(body, type=_Models).data)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             said = printable(body[:200].decode("utf-8", "replace"))
             raise FleetError(f"{where} answered {status}, and not with a list of models: {said!r}") from None
 
@@ -87,7 +87,7 @@ class Server:
             try:
                 if tokenize(" water"):
                     return tokenize
-            except (OSError, http.client.HTTPException, msgspec.DecodeError):
+            except (OSError, http.client.HTTPException, *UNDECODABLE):
                 continue
         return None
 

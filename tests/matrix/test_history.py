@@ -34,11 +34,12 @@ def read_order(history: History) -> History:
         ('{"schema_version": 99}', "publish once more"),
         ('{"schema_version": 1, "until": "yesterday"}', "is not a history"),
         ('{"schema_version": 1, "points": {"k": {"recipe_digest": "r"}}}', "missing required field"),
+        ('{"schema_version": 1, "until": "\udcff"}', "is not a history"),
         (None, "cannot be read"),
     ],
 )
 def test_a_file_that_is_no_history_says_what_is_wrong(tmp_path: Path, text: str | None, words: str) -> None:
     if text is not None:
-        (tmp_path / "history.json").write_text(text)
+        (tmp_path / "history.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(FleetError, match=words):
         read_history(tmp_path / "history.json")
