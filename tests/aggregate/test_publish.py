@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,44 @@ def snapshot(home: Path) -> dict[str, bytes]:
 
 def current(home: Path) -> dict[str, Row]:
     return {row.point_id: row for row in dataset.to_rows(dataset.read_table(home))}
+
+
+def test_a_lost_dataset_is_not_published_over(tmp_path: Path) -> None:
+    publish(a_run(tmp_path), PLAN, tmp_path)
+    before = snapshot(tmp_path)
+    (tmp_path / dataset.DELTA).rename(tmp_path / "lost")
+    later = a_plan(run_id="run-2", night="2026-10-02")
+    with pytest.raises(FleetError, match=r"delta: is at version 0, and version 1 is published: restore it"):
+        publish(a_run(tmp_path, later), later, tmp_path)
+    assert snapshot(tmp_path) == before
+    (tmp_path / "lost").rename(tmp_path / dataset.DELTA)
+    assert publish(a_run(tmp_path, later), later, tmp_path).appended == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"attempt": 1 << 62}, "attempt"),
+        ({"attempt": -1}, "attempt"),
+        ({"ended_at": datetime(1, 1, 1, tzinfo=UTC)}, "a time"),
+        ({"started_at": datetime(2026, 10, 1)}, "a time"),  # noqa: DTZ001 - without a zone it is nobody's time
+    ],
+)
+def test_a_merged_row_that_no_artifact_could_have_made_is_refused(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    found = a_run(tmp_path)
+    rows = (msgspec.structs.replace(found.rows[0], **change), *found.rows[1:])
+    with pytest.raises(FleetError, match=rf"{found.rows[0].point_id}: {words}"):
+        publish(msgspec.structs.replace(found, rows=rows), PLAN, tmp_path)
+    assert not (tmp_path / dataset.DELTA).exists()
+
+
+def test_the_account_of_another_run_is_refused(tmp_path: Path) -> None:
+    found = a_run(tmp_path)
+    other = msgspec.structs.replace(found.coverage, run_id="run-2")
+    with pytest.raises(FleetError, match="run run-2: the coverage is not that of the rows"):
+        publish(msgspec.structs.replace(found, coverage=other), PLAN, tmp_path)
 
 
 def test_a_run_is_published_whole(tmp_path: Path) -> None:
