@@ -14,7 +14,7 @@ import click
 from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
-from matrix.options import FLEET, PLAN, selection
+from matrix.options import FLEET, PLAN, Finite, selection
 from runners.runner_cli import COMMANDS as RUNNER_COMMANDS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
     required=True,
     help="Folder of the artifact; without --job, of one folder for each.",
 )
-@click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--attempt", type=click.IntRange(1, 9999), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
 @click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
 @selection
@@ -149,18 +149,14 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.argument("url")
 @click.option("--model", default=None, help="Default: the first the server lists.")
 @click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests in flight. Default: 8.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=None, help="Requests per second instead.")
+@click.option("--rate", type=Finite(0, min_open=True), default=None, help="Requests per second instead.")
 @click.option("--arrival", type=click.Choice(["poisson", "gamma", "constant"]), default="poisson", show_default=True)
-@click.option(
-    "--burstiness", type=click.FloatRange(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts."
-)
+@click.option("--burstiness", type=Finite(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts.")
 @click.option("--max-in-flight", type=click.IntRange(1), default=256, show_default=True, help="With --rate.")
 @click.option("--isl", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens.")
 @click.option("--osl", type=click.IntRange(1), default=128, show_default=True, help="Output tokens.")
-@click.option(
-    "--ratio", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1."
-)
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="At most.")
+@click.option("--ratio", type=Finite(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1.")
+@click.option("--seconds", type=Finite(0, min_open=True), default=60.0, show_default=True, help="At most.")
 @click.option("--requests", type=click.IntRange(1), default=None, help="So many, and no more.")
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
@@ -171,9 +167,9 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option("--keep-alive/--no-keep-alive", default=True, help="Keep connections if the server does. Default: yes.")
 @click.option("--api-key-env", default=None, help="Name of the environment variable that holds the key.")
 @click.option("--seed", default=None, help="Of prompts and arrival times. Default: a new one, so that no cache helps.")
-@click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")
-@click.option("--slo-tpot-s", type=float, default=None, help="time per output token,")
-@click.option("--slo-e2e-s", type=float, default=None, help="and end to end.")
+@click.option("--slo-ttft-s", type=Finite(0), default=None, help="Limits for goodput: time to first token,")
+@click.option("--slo-tpot-s", type=Finite(0), default=None, help="time per output token,")
+@click.option("--slo-e2e-s", type=Finite(0), default=None, help="and end to end.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report.")
 @click.option("--vllm-json", type=click.Path(path_type=Path, dir_okay=False), help="As `vllm bench serve` writes it.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
@@ -208,11 +204,11 @@ def demo_command(fleet: Path | None, home: Path) -> None:
 
 @cli.command("selftest")
 @click.option("--concurrency", type=click.IntRange(1, 16_384), default=64, show_default=True)
-@click.option("--itl-ms", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Between two tokens.")
-@click.option("--ttft-ms", type=click.FloatRange(0), default=50.0, show_default=True, help="To the first token.")
+@click.option("--itl-ms", type=Finite(0.1), default=20.0, show_default=True, help="Between two tokens.")
+@click.option("--ttft-ms", type=Finite(0), default=50.0, show_default=True, help="To the first token.")
 @click.option("--isl", type=click.IntRange(1), default=128, show_default=True, help="Input tokens.")
 @click.option("--osl", type=click.IntRange(2), default=100, show_default=True, help="Output tokens.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True)
+@click.option("--seconds", type=Finite(0.1), default=10.0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Client processes. Default: as in a night.")
 def selftest_command(**planned: float) -> None:
     """Say what this host's client would add to a planned load's numbers, against a server that knows the truth.

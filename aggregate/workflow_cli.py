@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matrix.options import FLEET, PLAN
+from matrix.limits import SELF_HOSTED_JOB_HOURS
+from matrix.options import FLEET, PLAN, Finite
 
 if TYPE_CHECKING:
     from matrix.github import GitHub
 
 API = "https://api.github.com"
+HOURS = Finite(0, SELF_HOSTED_JOB_HOURS, min_open=True)
 
 
 @click.command("render")
@@ -33,7 +35,7 @@ def render_command(fleet: Path | None, root: Path | None, *, check_only: bool) -
 @click.option("--jobs", default=None, help="A sweep's job ids, with spaces between them; others are not selected.")
 @click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--hours", type=float, default=None, help="The same, as hours from now.")
+@click.option("--hours", type=HOURS, default=None, help="The same, as hours from now.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
 def select_command(
     fleet: Path | None,
@@ -79,7 +81,7 @@ def github_group(context: click.Context, api: str, repository: str, token: str) 
 @github_group.command("dispatch")
 @click.option("--plan", "plan_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--run", "run_id", type=click.IntRange(1), required=True, help="The run that holds the plan.")
-@click.option("--hours", type=float, required=True, help="How long points may be begun.")
+@click.option("--hours", type=HOURS, required=True, help="How long points may be begun.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
 @click.pass_obj
 def dispatch_command(github: GitHub, plan_path: Path, run_id: int, hours: float, root: Path | None) -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 def _checked(root: Path | None) -> Fleet:
     fleet = load_fleet(root or DATA)
+    if not (fleet.engines or fleet.recipes):
+        raise FleetError(f"{root or DATA}: holds no fleet data; name a folder like matrix/data")
     if problems := check(fleet):
         raise DataProblems(problems)
     return fleet

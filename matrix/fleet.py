@@ -76,6 +76,9 @@ def load_fleet(root: Path = DATA) -> Fleet:
     return fleet
 
 
+UNREAD = "is not read: data files end in `.yaml`"
+
+
 class _Reader:
     """Reads kinds of files one after the other, collecting problems instead of stopping at the first."""
 
@@ -88,6 +91,8 @@ class _Reader:
     def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
         records: dict[str, FactT] = {}
         origin: dict[str, str] = {}
+        for path in sorted((self.root / folder).rglob("*.yml")):
+            self.problems.append(Problem(file=_shown(path), line=0, message=UNREAD, remedy="rename it to `.yaml`"))
         for path in sorted((self.root / folder).rglob("*.yaml")):
             for document, key, value in self._entries(path):
                 line = document.line((key,))
@@ -118,7 +123,7 @@ def _shown(path: Path) -> str:
     """Relative to the working folder where possible: that is what a person can click on."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, RuntimeError):  # elsewhere, or a link to itself
         return str(path)
 
 

@@ -47,14 +47,14 @@ class Address(NamedTuple):
 
 def address_of(url: str) -> Address:
     """Of `http(s)://host[:port][/v1]`. Raises FleetError on anything else."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise FleetError(f"{url}: {error}") from None
     known = parts.scheme in {"http", "https"} and parts.path.rstrip("/") in {"", "/v1"} and not parts.query
     if not known or not host:
-        raise FleetError(f"{url} is no server's address: it looks like http://localhost:8000")
+        raise FleetError(f"{url!r} is no server's address: it looks like http://localhost:8000")
     tls = parts.scheme == "https"
     return Address(host, port or (443 if tls else 80), tls)
 

@@ -33,6 +33,11 @@ def read_order(history: History) -> History:
         ("{", "is not a history"),
         ('{"schema_version": 99}', "publish once more"),
         ('{"schema_version": 1, "until": "yesterday"}', "is not a history"),
+        ('{"schema_version": 1, "until": "2026-13-45"}', "a night is no date"),
+        (
+            '{"schema_version": 1, "points": {"k": {"recipe_digest": "r", "args_digest": "a", "seen": "2026-02-30"}}}',
+            "a night is no date",
+        ),
         ('{"schema_version": 1, "points": {"k": {"recipe_digest": "r"}}}', "missing required field"),
         ('{"schema_version": 1, "until": "\udcff"}', "is not a history"),
         (None, "cannot be read"),

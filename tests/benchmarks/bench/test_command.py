@@ -157,7 +157,7 @@ def test_failed_requests_make_the_numbers_unbelievable(tmp_path: Path) -> None:
         (("--rate", "3", "--burstiness", "2"), "burstiness is for arrival"),
         (("--token-ids", "9"), "LOW:HIGH"),
         (("--token-ids", "1:9", "--chat"), "want text"),
-        (("--slo-ttft-s", "-1"), "more than 0"),
+        (("--slo-ttft-s", "0"), "more than 0"),
         (("--json", "/nowhere/r.json"), "there is no folder"),
     ],
 )
