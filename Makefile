@@ -25,8 +25,9 @@ imports: .venv/.dev
 workflows: .venv/.dev
 	$(BIN)/inferfleet render --check
 	$(BIN)/actionlint
-	$(BIN)/zizmor --offline --persona pedantic --min-severity medium .github/workflows
+	$(BIN)/zizmor --offline --persona pedantic --min-severity medium .github/workflows .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 unit: .venv/.dev
 	$(BIN)/pytest

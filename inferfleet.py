@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
+from benchmarks.reference.cli import prompts_group
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
 from matrix.options import FLEET, PLAN, Finite, selection
@@ -26,7 +27,7 @@ def cli() -> None:
     """A nightly LLM-inference benchmark fleet that fits its budget and loses no point silently."""
 
 
-for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS):
+for command in (*COMMANDS, *WORKFLOW_COMMANDS, *RUNNER_COMMANDS, prompts_group):
     cli.add_command(command)
 
 
@@ -69,6 +70,20 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
             click.echo(line)
 
 
+@recipe_group.command("report")
+@FLEET
+@click.argument("revision")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The record, as JSON.")
+def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
+    """Write down what the data changes against a git revision, or why it does not check, for the comment of CI."""
+    from launch.git import files_at
+    from matrix import commands
+    from matrix.fleet import DATA
+
+    with files_at(revision, fleet or DATA) as (before, _):
+        click.echo(commands.report_change(before, fleet, out))
+
+
 @cli.command("run")
 @PLAN
 @click.option("--job", "job_id", default=None, help="The one job to run; --out is then its artifact.")
@@ -80,7 +95,15 @@ def recipe_diff_command(fleet: Path | None, revision: str, against: Path | None)
 )
 @click.option("--attempt", type=click.IntRange(1, 9999), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--unpinned", is_flag=True, help="Run images without a digest and models without a revision, too.")
+@click.option(
+    "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Folder of sets of reference prompts. Default: those that ship.",
+)
 @selection
 def run_command(
     plan_path: Path,
@@ -89,17 +112,20 @@ def run_command(
     attempt: int,
     not_after: str | None,
     selector: Selector,
+    prompts: Path | None,
     *,
     unpinned: bool,
 ) -> None:
     """Run one job here, or every job that holds a selected point: start its server, measure its points, clean up."""
+    from benchmarks.reference.sets import SHIPPED
     from runners import commands
 
+    sets = prompts or SHIPPED
     if job_id is None:
-        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned))
+        sys.exit(commands.run_all(plan_path, out, selector, attempt, not_after, unpinned=unpinned, prompts=sets))
     if selector.conditions:
         raise click.UsageError(f"--job names one job; leave out {selector}")
-    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned))
+    sys.exit(commands.run(plan_path, job_id, out, attempt, not_after, unpinned=unpinned, prompts=sets))
 
 
 @cli.command("merge")
@@ -134,6 +160,15 @@ def verify_command(home: Path) -> None:
     click.echo(commands.verify(home))
 
 
+@cli.command("sharing")
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
+def sharing_command(home: Path) -> None:
+    """Say what sharing a server changes: points measured shared and alone in one night, recipe by recipe."""
+    from aggregate import commands
+
+    click.echo(commands.show_sharing(home))
+
+
 @cli.command("site")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: HOME/site.")
@@ -161,6 +196,16 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=None,
+    help="A set of reference prompts to take natural text from, instead of random tokens.",
+)
+@click.option(
+    "--shared-prefix-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
+)
+@click.option("--prefix-groups", type=click.IntRange(1, 1024), default=1, help="That share a prefix each. Default: 1.")
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
 @click.option("--text", is_flag=True, help="Text prompts, of about the asked length if there is no /tokenize.")
 @click.option("--chat", is_flag=True, help="/v1/chat/completions instead of /v1/completions.")

@@ -59,10 +59,11 @@ def scan(folder: Path, jobs: set[str]) -> tuple[list[Artifact], list[Refused]]:
 
 def refusal(name: str, reason: Quarantine, detail: str) -> Refused:
     """Names and messages come from outside: one bounded line of printable ASCII each."""
-    return Refused(name=_plain(name), reason=reason.value, detail=_plain(detail))
+    return Refused(name=plain(name), reason=reason.value, detail=plain(detail))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Text from outside as a terminal, a log viewer and a CSV reader can show it."""
     return re.sub(r"[^ -~]", "?", text)[:MAX_DETAIL]
 
 
@@ -73,7 +74,7 @@ def _open(path: Path, job_id: str, attempt: int) -> Artifact:
     except ArtifactRefused as error:
         # only its own name: where the folder lies must not change the account of a run
         problem = str(error).replace(str(path), path.name)
-        return Artifact(name=path.name, job_id=job_id, attempt=attempt, files={}, problem=_plain(problem))
+        return Artifact(name=path.name, job_id=job_id, attempt=attempt, files={}, problem=plain(problem))
     top = f"{path.name.removesuffix('.zip')}/"
     if files and all(name.startswith(top) for name in files):  # a zip of the folder, not of what is in it
         files = {name.removeprefix(top): data for name, data in files.items()}

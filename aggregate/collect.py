@@ -1,15 +1,14 @@
 """From finished runs on GitHub to something to publish: the plan of a night, and the rows of its sweeps.
 
 Read as untrusted bytes, although our own hosted jobs wrote them: GitHub's digest is compared, zips and rows are read
-strictly, and what a row says of its point must be what the plan says (`publish` checks that). Every call is safe to
-repeat: what is published already is left alone.
+strictly, each row must agree with GitHub's record of its job (`evidence`), and what it says of its point must be what
+the plan says (`publish` checks that). Every call is safe to repeat: what is published already is left alone.
 """
 
 from __future__ import annotations
 
 import io
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,28 +16,33 @@ import msgspec
 from aggregate import manifest
 from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
+from aggregate.earlier import restore
+from aggregate.evidence import MERGED, gather
+from aggregate.judged import explained, judge
+from aggregate.recheck import recheck
 from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
-from matrix.errors import UNDECODABLE, FleetError
+from matrix.dispatch import MAIN, sweeps_started_by
+from matrix.errors import UNDECODABLE, FleetError, Unanswered
 from matrix.plan import planned_points
 from matrix.planfile import parse_plan, write_plan
 from matrix.waves import part_of
 from matrix.words import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from aggregate.evidence import Evidence
     from aggregate.manifest import RunEntry
     from aggregate.rows import Refused
-    from matrix.github import GitHub, Run
-    from matrix.plan import Plan
+    from matrix.github import GitHub
+    from matrix.github_records import Artifact, Run
+    from matrix.plan import Job, Plan, PlannedPoint
 
 NIGHTLY = "nightly.yml"
-MAIN = "main"
 ARTIFACT_BYTES = 64 << 20
 _STARTS_NIGHTS = ("schedule", "workflow_dispatch")
-_SWEEP = re.compile(r"sweep-[0-9]{2}\.yml", re.ASCII)
-_TITLE = re.compile(r"sweep [0-9]{2}, planned by run (?P<run>[0-9]{1,20})", re.ASCII)
 _LIMITS = Limits(files=20, file_bytes=ARTIFACT_BYTES, total_bytes=2 * ARTIFACT_BYTES)
 
 
@@ -56,7 +60,10 @@ def fetch_plan(github: GitHub, run_id: int) -> Plan:
     run = github.run(run_id)
     if not _is_night(run):
         raise FleetError(f"run {run_id} is {run.workflow} on {run.head_branch} ({run.event}), not a night on {MAIN}")
-    return parse_plan(_member(github, run, "plan", "plan.json"), f"run {run_id}")
+    plan = parse_plan(_member(github, run, "plan", "plan.json"), f"run {run_id}")
+    if plan.git_sha != run.head_sha:
+        raise FleetError(f"run {run_id} is of commit {run.head_sha}, and its plan says {plan.git_sha}")
+    return plan
 
 
 def collect(github: GitHub, home: Path, since: datetime, out: Path) -> list[str]:
@@ -67,7 +74,7 @@ def collect(github: GitHub, home: Path, since: datetime, out: Path) -> list[str]
     said = []
     for night in sorted((run for run in runs if _is_night(run) and run.status == "completed"), key=lambda run: run.id):
         try:
-            said.append(_collect_night(github, night, _sweeps(runs, night), whole, out))
+            said.append(_collect_night(github, night, sweeps_started_by(night.id, runs), whole, out))
         except FleetError as error:  # one night that cannot be read must not keep the others from being published
             said.append(f"run {night.id}: not collected: {error}")
     return said
@@ -77,41 +84,75 @@ def _is_night(run: Run) -> bool:
     return run.workflow == NIGHTLY and run.head_branch == MAIN and run.event in _STARTS_NIGHTS
 
 
-def _sweeps(runs: list[Run], night: Run) -> list[Run]:
-    """The sweeps that a night started, by the title their workflow gives them."""
-    found = []
-    for run in runs:
-        title = _TITLE.fullmatch(run.display_title)
-        if title and _SWEEP.fullmatch(run.workflow) and run.head_branch == MAIN and int(title["run"]) == night.id:
-            found.append(run)
-    return sorted(found, key=lambda run: run.id)
-
-
 def _collect_night(github: GitHub, night: Run, sweeps: list[Run], whole: dict[str, RunEntry], out: Path) -> str:
     plan = fetch_plan(github, night.id)
-    points = len(planned_points(plan))
+    points = sum(not planned.point.repeat for _, planned in planned_points(plan).values())
     entry = whole.get(plan.run_id)
     if entry is not None and entry.planned == points and not entry.missing:
         return f"run {night.id}: {plan.run_id} is published whole"
-    rows: dict[str, Row] = {}
-    refused: list[Refused] = []
-    unread = []
+    found = _Found(plan)
     for sweep in sweeps:
-        if sweep.status != "completed":
-            continue
-        try:
-            found, account = _merged(github, sweep)
-        except FleetError as error:
-            unread.append(f"{sweep.workflow}: {error}")
-            continue
-        for row in found:
-            rows[row.point_id] = max(rows.get(row.point_id, row), row, key=_rank)
-        refused += account.refused
-    collected = assemble(plan, rows, refused, closed=all(sweep.status == "completed" for sweep in sweeps))
+        if sweep.status == "completed":
+            found.read(github, sweep)
+    collected = found.assemble(closed=all(sweep.status == "completed" for sweep in sweeps) and not found.unanswered)
     if collected is not None:
         _write(collected, out / plan.run_id)
-    count = len(collected.rows) if collected else 0
-    return "; ".join([f"run {night.id}: {plan.run_id}: {count} of {points} points", *unread])
+    count = sum(not row.repeat for row in collected.rows) if collected else 0
+    said = f"run {night.id}: {plan.run_id}: {count} of {points} points, {found.rechecked} artifacts read again"
+    return "; ".join([said, *found.said])
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the finished sweeps of one night have sent, each row held against GitHub's record of its job."""
+
+    plan: Plan
+    rows: dict[str, Row] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    night: list[Evidence] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    unanswered: bool = False
+    rechecked: int = 0
+
+    def read(self, github: GitHub, sweep: Run) -> None:
+        """Add one sweep. Rows that cannot be checked now wait for the next time: they are neither so nor not so."""
+        try:
+            evidence = gather(github, sweep, self.plan)
+            self.night.append(evidence)
+            rows, account = _merged(github, evidence)
+            judged, refused = restore(github, self.plan, judge(self.plan, rows, evidence), evidence)
+            judged, again = recheck(github, self.plan, judged, evidence)
+        except FleetError as error:
+            self.unanswered |= isinstance(error, Unanswered)
+            self.said.append(f"{sweep.workflow}: {error}")
+            return
+        self.refused += [*account.refused, *refused]
+        for row in judged:
+            self.rows[row.point_id] = max(self.rows.get(row.point_id, row), row, key=_rank)
+        self.rechecked += again
+        if doubted := sum(row.job_verified is False for row in judged):
+            self.said.append(f"{sweep.workflow}: {doubted} rows contradict what GitHub has of their jobs")
+
+    def assemble(self, *, closed: bool) -> Collected | None:
+        """Rows by point id, joined with the plan. Once a night is `closed`, points nobody speaks of are missing.
+
+        Before that a job counts only when there is a row for each of its points. Rows of no point of the plan are
+        left out here, and rows that contradict it stop `publish`.
+        """
+        jobs = [job for job in self.plan.jobs if closed or all(point.id in self.rows for point in job.points)]
+        found = [self._row(job, point) for job in jobs for point in job.points]
+        if not found:
+            return None
+        ordered = tuple(sorted(found, key=lambda row: row.point_id))
+        coverage = coverage_of(ordered, in_order(self.refused))
+        return Collected(plan=part_of(self.plan, jobs), rows=ordered, coverage=coverage)
+
+    def _row(self, job: Job, point: PlannedPoint) -> Row:
+        blank = missing_row(
+            self.plan, job, point, "none", Missing.NO_ARTIFACT if job.blocked is None else Missing.BLOCKED
+        )
+        row = self.rows.get(point.id, blank)
+        return explained(row, self.night) if row.reasons == Missing.NO_ARTIFACT else row
 
 
 def _rank(row: Row) -> tuple[bool, bool]:
@@ -119,28 +160,9 @@ def _rank(row: Row) -> tuple[bool, bool]:
     return row.outcome == "ok", row.outcome != "missing"
 
 
-def assemble(plan: Plan, rows: dict[str, Row], refused: list[Refused], *, closed: bool) -> Collected | None:
-    """Rows by point id, joined with the plan. Once a night is `closed`, points nobody speaks of are missing.
-
-    Before that a job counts only when there is a row for each of its points. Rows of no point of the plan are left
-    out here, and rows that contradict it stop `publish`.
-    """
-    jobs = [job for job in plan.jobs if closed or all(point.id in rows for point in job.points)]
-    found = tuple(
-        rows.get(point.id)
-        or missing_row(plan, job, point, "none", Missing.NO_ARTIFACT if job.blocked is None else Missing.BLOCKED)
-        for job in jobs
-        for point in job.points
-    )
-    if not found:
-        return None
-    ordered = tuple(sorted(found, key=lambda row: row.point_id))
-    coverage = coverage_of(ordered, in_order(refused))
-    return Collected(plan=part_of(plan, jobs), rows=ordered, coverage=coverage)
-
-
-def _merged(github: GitHub, sweep: Run) -> tuple[tuple[Row, ...], Coverage]:
-    files = _files(github, sweep, "merged")
+def _merged(github: GitHub, evidence: Evidence) -> tuple[tuple[Row, ...], Coverage]:
+    sweep = evidence.run
+    files = _files(github, sweep, MERGED, evidence.named(MERGED))
     for name in ("rows.ndjson", "coverage.json"):
         if name not in files:
             raise FleetError(f"its artifact `merged` has no {name}")
@@ -152,14 +174,14 @@ def _merged(github: GitHub, sweep: Run) -> tuple[tuple[Row, ...], Coverage]:
 
 
 def _member(github: GitHub, run: Run, artifact: str, name: str) -> bytes:
-    files = _files(github, run, artifact)
+    files = _files(github, run, artifact, github.artifacts(run.id))
     if name not in files:
         raise FleetError(f"run {run.id}: its artifact `{artifact}` has no {name}")
     return files[name]
 
 
-def _files(github: GitHub, run: Run, name: str) -> dict[str, bytes]:
-    found = [artifact for artifact in github.artifacts(run.id) if artifact.name == name and not artifact.expired]
+def _files(github: GitHub, run: Run, name: str, listed: Sequence[Artifact]) -> dict[str, bytes]:
+    found = [artifact for artifact in listed if artifact.name == name and not artifact.expired]
     if not found:
         raise FleetError(f"run {run.id} ({run.workflow}) has no artifact `{name}`")
     newest = max(found, key=lambda artifact: artifact.id)

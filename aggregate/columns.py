@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from aggregate.rows import Row, series_of
-from matrix.facts import TraceWorkload
-from matrix.point import Rate
+from matrix.facts import ReferenceWorkload, SizedWorkload, TraceWorkload
+from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.words import Outcome, Reason
 
@@ -60,12 +60,15 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
         power_cap_w=point.power_cap_w,
         isolation=point.isolation,
         alone=point.alone,
+        repeat=point.repeat,
+        twin_of=twin_of(point),
         git_sha=plan.git_sha,
         seed=plan.seed,
         outcome="missing",
         detail=job.blocked or "",
         reasons=why.value,
     )
+    row = _with_prompts(row, point.workload)
     return _with_rate(row, point.load) if isinstance(point.load, Rate) else row
 
 
@@ -74,6 +77,19 @@ def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, N
     if isinstance(workload, TraceWorkload):
         return None, None, None
     return workload.isl, workload.osl, workload.ratio
+
+
+def _with_prompts(row: Row, workload: Workload) -> Row:
+    """What the prompts were made of: the workload's kind, the set of reference prompts, what is common to them."""
+    row = msgspec.structs.replace(row, prompts=str(workload.__struct_config__.tag))
+    if not isinstance(workload, SizedWorkload):
+        return row
+    return msgspec.structs.replace(
+        row,
+        prompt_set=workload.set if isinstance(workload, ReferenceWorkload) else None,
+        shared_prefix_share=workload.shared_prefix_share,
+        prefix_groups=workload.prefix_groups,
+    )
 
 
 def filled(row: Row, result: PointResult, driver: str | None) -> Row:
@@ -161,4 +177,6 @@ def _measured(result: PointResult) -> dict[str, Cell]:
         "length_ratio": quality.length_ratio,
         "greedy_match": quality.greedy_match,
         "quality_reason": quality.reason,
+        "cache_hit_rate": result.cache_hit_rate,
+        "cache_reason": result.cache_reason,
     }

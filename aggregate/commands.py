@@ -14,8 +14,9 @@ from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
 from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
 from aggregate.second_wave import again
+from aggregate.sharing import sharing
 from aggregate.site.build import build
-from aggregate.terminal import frontier_text
+from aggregate.terminal import frontier_text, sharing_text
 from matrix.errors import FleetError, harmless
 from matrix.history import write_history
 from matrix.limits import RETRY_JOBS
@@ -59,12 +60,19 @@ def publish(plan_path: Path, merged: Path, home: Path) -> str:
     done = publish_run(found, read_plan(plan_path), home)
     write_history(history_of(read_table(home)), home / manifest.PUBLISHED / HISTORY)
     what = f"{done.appended} new rows" if done.appended else "nothing new"
+    if done.columns_added:
+        what += f"; columns added to a dataset of an older version: {', '.join(done.columns_added)}"
     return f"run {done.run_id}: {what}; dataset version {done.delta_version}; manifest {done.manifest_sha256[:12]}"
 
 
 def show_frontiers(home: Path) -> str:
     """Every frontier of the dataset, as tables."""
     return frontier_text(frontiers(read_table(home)))
+
+
+def show_sharing(home: Path) -> str:
+    """What sharing a server changes, recipe by recipe; those to be split by name."""
+    return sharing_text(sharing(read_table(home)))
 
 
 def build_site(home: Path, selector: Selector = EVERYTHING, out: Path | None = None) -> str:
@@ -87,6 +95,9 @@ def account(coverage: Coverage) -> str:
         f"{coverage.planned} planned = {published} published + {quarantined} quarantined + {missing} missing",
         f"published: {outcomes}",
     ]
+    if coverage.repeats:
+        repeats = ", ".join(f"{count} {outcome}" for outcome, count in coverage.repeats.items())
+        lines.append(f"first points measured once more: {repeats}")
     for kind, points in (("quarantined", coverage.quarantined), ("missing", coverage.missing)):
         lines += [f"  {kind}: {one.point_id}: {one.reasons} {one.detail}".rstrip() for one in points]
     lines += [f"  not used: {one.name}: {one.reason}: {one.detail}" for one in coverage.refused]

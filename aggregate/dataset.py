@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DELTA = "delta"
 COMMIT_TRIES = 40
-_IDENTITY_FLOATS = frozenset({"range_ratio", "rate_per_s", "burstiness"})
+_IDENTITY_FLOATS = frozenset({"range_ratio", "rate_per_s", "burstiness", "shared_prefix_share"})
 _ARROW = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), datetime: pa.timestamp("us", "UTC")}
 
 
@@ -45,6 +45,7 @@ def _field(name: str, hint: object) -> pa.Field:
 
 
 SCHEMA = pa.schema([_field(name, hint) for name, hint in get_type_hints(Row).items()])
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Row) if not field.required}
 _STORED = SCHEMA.append(pa.field("month", pa.string(), nullable=False))
 
 
@@ -81,12 +82,17 @@ def _undamaged(home: Path) -> Iterator[None]:
 
 
 def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
-    """Commit `rows` under this id; False if the id was committed before, by anyone. Racing writers are safe."""
+    """Commit `rows` under this id; False if the id was committed before, by anyone. Racing writers are safe.
+
+    A table made by an older version, which lacks columns, is a `FleetError` until somebody calls `migrate`.
+    """
     table = to_table(rows)
     month = pa.array([row.night[:7] for row in rows], pa.string())
     stored = table.append_column(_STORED.field("month"), month)
     for attempt in range(COMMIT_TRIES):
         delta = _opened(home) or create(home)
+        if lacking := _lacking(delta):
+            raise FleetError(f"{home / DELTA}: lacks columns {lacking}; call aggregate.dataset.migrate once")
         if delta.transaction_version(transaction_id) is not None:
             return False
         try:
@@ -98,10 +104,14 @@ def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
                 commit_properties=CommitProperties(app_transactions=[Transaction(transaction_id, 1)]),
             )
         except CommitFailedError:  # another writer was first: look again, it may have been this very id
-            time.sleep(random.uniform(0, 0.02 * (attempt + 1)))  # noqa: S311 - spreads retries, guards nothing
+            _pause(attempt)
         else:
             return True
     raise FleetError(f"{home / DELTA}: no commit in {COMMIT_TRIES} tries; are many publishers running at once?")
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0, 0.02 * (attempt + 1)))  # noqa: S311 - spreads retries, guards nothing
 
 
 def is_committed(home: Path, transaction_id: str) -> bool:
@@ -147,29 +157,41 @@ def current(ordered: pa.Table) -> pa.Table:
 
 
 def migrate(home: Path) -> tuple[str, ...]:
-    """Add the columns that `Row` has gained, null for old rows; returns their names. Never happens by itself."""
-    delta = DeltaTable(home / DELTA)
-    known = _stored_names(delta)
-    added = [field.with_nullable(nullable=True) for field in SCHEMA if field.name not in known]
-    if added:
-        delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(added)).fields)
-    return tuple(field.name for field in added)
+    """Add the columns that `Row` has gained, in a commit of their own; returns their names. Old rows hold `Row`'s
+    default. No file is rewritten, and racing migrations add each column once.
+    """
+    for attempt in range(COMMIT_TRIES):
+        delta = _opened(home) or create(home)
+        added = [_STORED.field(name).with_nullable(nullable=True) for name in _lacking(delta)]
+        if not added:
+            return ()
+        try:
+            delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(added)).fields)
+        except CommitFailedError:  # another writer was first: look again
+            _pause(attempt)
+        else:
+            return tuple(field.name for field in added)
+    raise FleetError(f"{home / DELTA}: no commit in {COMMIT_TRIES} tries; are many publishers running at once?")
 
 
 def _opened(home: Path) -> DeltaTable | None:
-    """The table, if there is one. A schema that is not ours is a `FleetError`, never a silent merge."""
+    """The table, if there is one. Columns of a newer version are a `FleetError`; an older one's may be read."""
     path = home / DELTA
     try:
         with _undamaged(home):
             delta = DeltaTable(path)
     except TableNotFoundError:
         return None
-    stored, ours = _stored_names(delta), set(_STORED.names)
-    if stored - ours:
-        raise FleetError(f"{path}: has columns this version does not know: {sorted(stored - ours)}; upgrade inferfleet")
-    if ours - stored:
-        raise FleetError(f"{path}: lacks columns {sorted(ours - stored)}; call aggregate.dataset.migrate once")
+    unknown = sorted(_stored_names(delta) - set(_STORED.names))
+    if unknown:
+        raise FleetError(f"{path}: has columns this version does not know: {unknown}; upgrade inferfleet")
     return delta
+
+
+def _lacking(delta: DeltaTable) -> list[str]:
+    """In order of the schema."""
+    stored = _stored_names(delta)
+    return [name for name in _STORED.names if name not in stored]
 
 
 def _stored_names(delta: DeltaTable) -> set[str]:
@@ -177,10 +199,11 @@ def _stored_names(delta: DeltaTable) -> set[str]:
 
 
 def _fitted(part: pa.Table) -> pa.Table:
-    """One file's rows in today's schema: a column that was added later is null."""
-    size = part.num_rows
+    """One file's rows in today's schema: a column that was added later holds its default, nearly always null."""
     columns = [
-        part.column(field.name).cast(field.type) if field.name in part.column_names else pa.nulls(size, field.type)
+        part.column(field.name).cast(field.type)
+        if field.name in part.column_names
+        else pa.repeat(pa.scalar(_DEFAULTS[field.name], field.type), part.num_rows)
         for field in SCHEMA
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -29,13 +29,14 @@ GROUP = ["model", "workload", "isl", "osl", "range_ratio"]
 _PLANNED = ["night", "run_id", "point_key", "series", "outcome"]
 _LABELS = ["recipe", "gpu", "engine", "precision", "isolation"]
 _IN_POINT = [
-    *("point_id", "point_key", "series", "layout_name", "devices", "concurrency", "power_cap_w", X_COLUMN, Y_COLUMN),
+    *("point_id", "point_key", "series", "layout_name", "devices", "concurrency", "rate_per_s"),
+    *("power_cap_w", X_COLUMN, Y_COLUMN),
     *("n_nights", "spread", "night", "run_id", "attempt", "revision"),
 ]
 
 
 class FrontierPoint(Fact, frozen=True, kw_only=True):
-    """One series' median over its last nights.
+    """One series' median over its last nights. With a `rate_per_s`, `concurrency` is the most requests in flight.
 
     `x`, `y` in tokens per second (y per GPU). `spread` is (max - min) / median of y over those nights; 0 for one.
     `on_curve`: on its curve's own frontier; `on_frontier`: on the whole group's. `night`, `run_id`, `attempt` and
@@ -48,6 +49,7 @@ class FrontierPoint(Fact, frozen=True, kw_only=True):
     layout_name: str
     devices: int
     concurrency: int
+    rate_per_s: float | None = None
     x: float
     y: float
     on_curve: bool
@@ -158,4 +160,5 @@ def _curve(rows: pd.DataFrame) -> FrontierCurve:
 
 def _point(row: Mapping[Hashable, object]) -> FrontierPoint:
     same = {name: row[name] for name in FrontierPoint.__struct_fields__ if name in row}
+    same["rate_per_s"] = row["rate_per_s"] if row["rate_per_s"] == row["rate_per_s"] else None
     return msgspec.convert(same | {"x": row[X_COLUMN], "y": row[Y_COLUMN]}, FrontierPoint)

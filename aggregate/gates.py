@@ -55,6 +55,7 @@ def _ordered(stats: Stats) -> bool:
 def _identities(metrics: Metrics, devices: int) -> list[tuple[str, float, float]]:
     """(claim, stated, what it must equal). Rates need a duration, interactivity a time per token."""
     total = metrics.input_tok_per_s + metrics.output_tok_per_s
+    requests = metrics.requests_ok if metrics.requests_counted is None else metrics.requests_counted
     found = [
         ("total_tok_per_s = input + output", metrics.total_tok_per_s, total),
         ("input_tok_per_s_per_gpu x devices", metrics.input_tok_per_s_per_gpu * devices, metrics.input_tok_per_s),
@@ -62,7 +63,7 @@ def _identities(metrics: Metrics, devices: int) -> list[tuple[str, float, float]
         ("total_tok_per_s_per_gpu x devices", metrics.total_tok_per_s_per_gpu * devices, metrics.total_tok_per_s),
         ("input_tok_per_s x duration", metrics.input_tok_per_s * metrics.duration_s, float(metrics.input_tokens)),
         ("output_tok_per_s x duration", metrics.output_tok_per_s * metrics.duration_s, float(metrics.output_tokens)),
-        ("requests_per_s x duration", metrics.requests_per_s * metrics.duration_s, float(metrics.requests_ok)),
+        ("requests_per_s x duration", metrics.requests_per_s * metrics.duration_s, requests),
     ]
     interactivity, tpot_s = metrics.interactivity_tok_per_s, metrics.tpot_s.p50
     found.append(("interactivity", interactivity, 1 / tpot_s if tpot_s > 0 else 0.0))

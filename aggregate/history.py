@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from aggregate.series import K_NIGHTS, shared
+from aggregate.sharing import sharing, to_split
 from matrix.history import History, PointHistory
 from matrix.rota import CERTIFIED_REQUESTS
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 VERDICTS = ("ok", "invalid", "recipe_failed")
 """Outcomes that say something about the recipe."""
 
-_SERVED = ["recipe_digest", "server_args_digest"]
+_SERVED = ["recipe_digest", "server_args_digest", "image"]
 _COLUMNS = [
     *("night", "started_at", "ended_at", "run_id", "point_key", "job_id", *_SERVED),
     *("outcome", "duration_s", "requests_ok", "server_start_s", "interactivity_tok_per_s"),
@@ -30,6 +31,7 @@ def history_of(table: pa.Table) -> History:
     frame = frame.sort_values(["night", "started_at", "run_id"], kind="stable", na_position="first")
     verdicts = frame[frame["outcome"].isin(VERDICTS)]
     return History(
+        to_split=to_split(sharing(table)),
         until=None if frame.empty else str(frame["night"].iloc[-1]),
         points={str(key): _point(rows) for key, rows in verdicts.groupby("point_key", sort=True)},
         starts=_starts(frame),
@@ -39,7 +41,7 @@ def history_of(table: pa.Table) -> History:
 def _point(rows: pd.DataFrame) -> PointHistory:
     """`rows` are one point's verdicts, oldest first. Only those made with what the newest was made with count."""
     newest = rows.iloc[-1]
-    same = rows[(rows[_SERVED] == newest[_SERVED]).all(axis=1)]
+    same = rows[(rows[_SERVED].fillna("") == newest[_SERVED].fillna("")).all(axis=1)]
     good = same[same["outcome"] == "ok"]
     certified = good[good["requests_ok"] >= CERTIFIED_REQUESTS]
     usual = good[good["requests_ok"] < CERTIFIED_REQUESTS] if len(certified) < len(good) else good
@@ -49,6 +51,7 @@ def _point(rows: pd.DataFrame) -> PointHistory:
     return PointHistory(
         recipe_digest=str(newest["recipe_digest"]),
         args_digest=str(newest["server_args_digest"]),
+        image=None if pd.isna(newest["image"]) else str(newest["image"]),
         seen=str(newest["night"]),
         ok=_night(good),
         failures=_failures(same),

@@ -14,6 +14,7 @@ from aggregate.frontiers import frontiers
 from aggregate.hashes import sha256
 from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
+from aggregate.sharing import sharing
 from matrix.atomic import write_atomic
 from matrix.errors import UNDECODABLE
 
@@ -24,13 +25,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+COLUMNS = sha256(",".join(dataset.SCHEMA.names).encode())
+
+
 class _Layer:
-    """Collects the entries of the next manifest, writing only files whose rows have changed since the last one."""
+    """Collects the entries of the next manifest, writing only files whose rows have changed since the last one.
+
+    Tables of an older version, with fewer columns, are made again.
+    """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / PUBLISHED
         old = load(home)
-        self._old = {(entry.kind, entry.about): entry for entry in old.files} if old else {}
+        files = old.files if old else ()
+        fits = old is not None and old.columns == COLUMNS
+        self._old = {(one.kind, one.about): one for one in files if fits or one.kind == "coverage"}
         self.entries: list[FileEntry] = []
 
     def add(self, kind: Kind, about: str, rows: int, table_rows: int, make: Callable[[], bytes]) -> None:
@@ -86,9 +95,11 @@ def render(home: Path, coverage: Coverage) -> Manifest:
     groups = frontiers(table)
     points = sum(len(curve.points) for group in groups for curve in group.curves)
     layer.write("frontiers", "frontiers", points, history.num_rows, json_bytes(groups))
+    beside = sharing(table)
+    layer.write("sharing", "sharing", len(beside.pairs), history.num_rows, json_bytes(beside))
     _coverages(layer, table, history, coverage)
     files = tuple(sorted(layer.entries, key=lambda entry: entry.path))
-    return Manifest(delta_version=version, runs=_runs(table), files=files)
+    return Manifest(columns=COLUMNS, delta_version=version, runs=_runs(table), files=files)
 
 
 def _by_night_and_year(layer: _Layer, table: pa.Table, history: pa.Table) -> None:
@@ -130,7 +141,8 @@ def _account(table: pa.Table, run_id: str, refused: set[Refused]) -> bytes:
 
 
 def _runs(table: pa.Table) -> tuple[RunEntry, ...]:
-    """Every run's counts, by run id."""
+    """Every run's counts, by run id. Repeats of points are no points."""
+    table = table.filter(pc.invert(pc.fill_null(table.column("repeat"), fill_value=False)))
     keys = ["run_id", "night", "git_sha", "outcome"]
     counts: dict[tuple[str, str, str], dict[str, int]] = {}
     for found in table.group_by(keys).aggregate([([], "count_all")]).to_pylist():

@@ -25,13 +25,14 @@ PUBLISHED = "published"
 MANIFEST = "manifest.json"
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage"]
+Kind = Literal["night_parquet", "night_csv", "year_parquet", "frontiers", "coverage", "sharing"]
 PLACE: dict[Kind, tuple[str, str]] = {
     "night_parquet": ("nights", "parquet"),
     "night_csv": ("nights", "csv"),
     "year_parquet": ("years", "parquet"),
     "frontiers": ("frontiers", "json"),
     "coverage": ("coverage", "json"),
+    "sharing": ("sharing", "json"),
 }
 """The folder and the ending of each kind of file."""
 
@@ -66,9 +67,13 @@ class RunEntry(Fact, frozen=True, kw_only=True):
 
 
 class Manifest(Fact, frozen=True, kw_only=True):
-    """`delta_version` is the dataset version all files were made from; `previous` the hash of the last manifest."""
+    """`delta_version` is the dataset version all files were made from; `previous` the hash of the last manifest.
+
+    `columns` is the sha256 of the names of the columns its tables have, in order, joined by ",".
+    """
 
     schema_version: int = ROW_SCHEMA
+    columns: Sha256 | None = None
     delta_version: int
     runs: tuple[RunEntry, ...]
     files: tuple[FileEntry, ...]

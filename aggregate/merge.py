@@ -13,6 +13,7 @@ import msgspec
 from aggregate.artifacts import refusal, scan
 from aggregate.columns import filled, missing_row
 from aggregate.gates import arithmetic
+from aggregate.order import with_order_effects
 from aggregate.read import read_point
 from aggregate.rows import Coverage, Refused, Row, coverage_of, in_order
 from matrix.errors import ArtifactRefused, FleetError
@@ -65,6 +66,7 @@ def merge(plan: Plan, artifacts: Path, shard: str = "all") -> Merged:
         judged = _conflicts(copies)
         refused += [refusal(copy.name, copy.reason, copy.detail) for copy in judged if copy.reason]
         rows.append(_decide(missing_row(plan, job, point, shard, _why_nothing(job, by_job[job.id])), judged))
+    rows = with_order_effects(rows)
     return Merged(rows=tuple(rows), coverage=coverage_of(rows, in_order(refused)))
 
 
@@ -116,6 +118,7 @@ def _fault(
         ("seed", Quarantine.PLAN_MISMATCH, str(seen.seed), str(plan.seed)),
         ("recipe_digest", Quarantine.PLAN_MISMATCH, seen.recipe_digest, job.recipe_digest),
         ("server_args_digest", Quarantine.PLAN_MISMATCH, seen.server_args_digest, job.server.args_digest),
+        ("image", Quarantine.PLAN_MISMATCH, seen.image, job.server.image),
     ):
         if found != wanted:
             return reason, f"{name} is {found}, expected {wanted}"

@@ -15,6 +15,7 @@ from aggregate import dataset, manifest
 from aggregate.columns import metrics_of, missing_row
 from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
+from aggregate.order import with_order_effects
 from aggregate.read import YEARS
 from aggregate.rows import Row, coverage_of, row_id
 from matrix.errors import FleetError
@@ -36,18 +37,29 @@ _FROM_PLAN = (
     *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
     *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
     *("tp", "pp", "pcp", "dp", "ep", "dp_attention", "workload", "isl", "osl", "range_ratio", "concurrency"),
-    *("rate_per_s", "arrival", "burstiness", "power_cap_w", "isolation", "alone"),
+    *("rate_per_s", "arrival", "burstiness", "prompts", "prompt_set", "shared_prefix_share", "prefix_groups"),
+    *("power_cap_w", "isolation", "alone", "repeat", "twin_of"),
 )
 
 
 class Published(Fact, frozen=True, kw_only=True):
-    """`appended` rows went into the dataset; `changed` says whether a new manifest was written."""
+    """`appended` rows went into the dataset; `changed` says whether a new manifest was written. `columns_added`: an
+    older version made the dataset, and this publish brought its schema up to date.
+    """
 
     run_id: str
     appended: int
     delta_version: int
     manifest_sha256: str
     changed: bool
+    columns_added: tuple[str, ...] = ()
+
+
+def without_result(row: Row) -> Row:
+    """The same point with nothing of what a runner said of it."""
+    said = [field for field in msgspec.structs.fields(Row) if field.name not in (*_FROM_PLAN, "shard")]
+    blank = {field.name: field.default for field in said if not field.required}
+    return msgspec.structs.replace(row, **blank)
 
 
 def publish(merged: Merged, plan: Plan, home: Path) -> Published:
@@ -55,6 +67,7 @@ def publish(merged: Merged, plan: Plan, home: Path) -> Published:
     _check(merged, plan)
     _check_account(merged)
     _not_behind(home)
+    added = dataset.migrate(home)
     appended = _append_news(merged.rows, plan.run_id, home)
     with _only_publisher(home):
         made = render(home, merged.coverage)
@@ -66,6 +79,7 @@ def publish(merged: Merged, plan: Plan, home: Path) -> Published:
         delta_version=made.delta_version,
         manifest_sha256=digest,
         changed=changed,
+        columns_added=added,
     )
 
 
@@ -83,6 +97,9 @@ def _check(merged: Merged, plan: Plan) -> None:
             if getattr(row, name) != getattr(expected, name):
                 raise FleetError(f"{row.point_id}: {name} is not what the plan says; merge again with this plan")
         _check_numbers(row)
+    for row, judged in zip(merged.rows, with_order_effects(merged.rows), strict=True):
+        if row != judged:
+            raise FleetError(f"{row.point_id}: not ok, for {judged.detail}; merge again with this plan")
 
 
 def _check_numbers(row: Row) -> None:
@@ -125,7 +142,6 @@ def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:
     The transaction id counts the appends of this run. Taking the next free one *before* looking at the table makes
     it a compare-and-swap: if another publisher took it meanwhile, the table has changed, and we look again.
     """
-    dataset.create(home)
     for _ in range(PUBLISH_TRIES):
         transaction = _next_transaction(home, run_id)
         current = {row.point_id: row for row in dataset.to_rows(dataset.read_table(home, run_id=run_id))}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from matrix.errors import ArtifactRefused
+from matrix.pull_check import PullCheck
 from matrix.result import RESULT_SCHEMA, HostFacts, PointResult
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def read_host(data: bytes) -> HostFacts:
     """`host.json`."""
     _tree(data)
     return _typed(data, HostFacts)
+
+
+def read_pull_check(data: bytes) -> PullCheck:
+    """What `pr check` left."""
+    _tree(data)
+    return _typed(data, PullCheck)
 
 
 def _typed(data: bytes, kind: type[_Record]) -> _Record:

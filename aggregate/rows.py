@@ -69,6 +69,10 @@ class Row(Fact, frozen=True, kw_only=True):
     rate_per_s: float | None = None
     arrival: str | None = None
     burstiness: float | None = None
+    prompts: str | None = None
+    prompt_set: str | None = None
+    shared_prefix_share: float | None = None
+    prefix_groups: int | None = None
     power_cap_w: int | None
     isolation: str
     git_sha: str
@@ -86,6 +90,11 @@ class Row(Fact, frozen=True, kw_only=True):
     order: int | None = None
     server_age_s: float | None = None
     server_start_s: float | None = None
+    # what GitHub says of the job that sent it; null where nobody asked, as for artifacts in a local folder
+    job_verified: bool | None = None
+    github_job: int | None = None
+    runner: str | None = None
+    runner_group: str | None = None
     # metrics
     duration_s: float | None = None
     requests_ok: int | None = None
@@ -124,6 +133,8 @@ class Row(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: float | None = None
     output_tok_per_s_per_gpu: float | None = None
     total_tok_per_s_per_gpu: float | None = None
+    requests_counted: float | None = None
+    whole_s: float | None = None
     requests_short: int | None = None
     requests_late: int | None = None
     ttft_s_certified_p50: float | None = None
@@ -187,6 +198,8 @@ class Row(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p50: float | None = None
     schedule_lateness_s_p99: float | None = None
     held_requests: int | None = None
+    workers: int | None = None
+    stepped_share: float | None = None
     # energy of all the server's devices over the window
     energy_j: float | None = None
     mean_power_w: float | None = None
@@ -196,8 +209,14 @@ class Row(Fact, frozen=True, kw_only=True):
     length_ratio: float | None = None
     greedy_match: float | None = None
     quality_reason: str = ""
-    # measured on a server of its own, beside its twin on a shared one; no part of any frontier
+    # did a prompt's tokens come out of the server's prefix cache
+    cache_hit_rate: float | None = None
+    cache_reason: str = ""
+    # measured for comparison beside the point of the run that `twin_of` names: on a server of its own, or once more as
+    # the last on the same server; no part of any frontier
     alone: bool | None = None
+    repeat: bool | None = None
+    twin_of: str | None = None
 
 
 class Named(Fact, frozen=True, kw_only=True):
@@ -219,7 +238,7 @@ class Refused(Fact, frozen=True, kw_only=True):
 class Coverage(Fact, frozen=True, kw_only=True):
     """The account of one run: `planned` = published + quarantined + missing, each point in exactly one.
 
-    `outcomes` counts the published points by outcome.
+    `outcomes` counts the published points by outcome, `repeats` the repeats of points, which are no points themselves.
     """
 
     run_id: str
@@ -229,6 +248,7 @@ class Coverage(Fact, frozen=True, kw_only=True):
     published: tuple[str, ...]
     quarantined: tuple[Named, ...]
     missing: tuple[Named, ...]
+    repeats: dict[str, int] = {}
     refused: tuple[Refused, ...] = ()
 
 
@@ -249,17 +269,20 @@ def in_order(refused: Iterable[Refused]) -> tuple[Refused, ...]:
 
 def coverage_of(rows: Iterable[Row], refused: tuple[Refused, ...] = ()) -> Coverage:
     """The account of one run's current rows (one per planned point, at least one)."""
-    ordered = sorted(rows, key=lambda row: row.point_id)
+    everything = sorted(rows, key=lambda row: row.point_id)
+    ordered = [row for row in everything if not row.repeat]
+    repeats = [row.outcome for row in everything if row.repeat]
     published = [row for row in ordered if row.outcome not in ("quarantined", "missing")]
     outcomes = [row.outcome for row in published]
     return Coverage(
-        run_id=ordered[0].run_id,
-        night=ordered[0].night,
+        run_id=everything[0].run_id,
+        night=everything[0].night,
         planned=len(ordered),
         outcomes={outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))},
         published=tuple(row.point_id for row in published),
         quarantined=_named(ordered, "quarantined"),
         missing=_named(ordered, "missing"),
+        repeats={outcome: repeats.count(outcome) for outcome in sorted(set(repeats))},
         refused=refused,
     )
 

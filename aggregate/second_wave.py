@@ -35,7 +35,9 @@ def again(plan: Plan, rows: Iterable[Row], *, share: float = RETRY_SHARE, max_jo
 
 
 def _is_worth(row: Row) -> bool:
-    """The host's or the transport's fault, never the recipe's, and nobody's wish."""
+    """The host's or the transport's fault, never the recipe's, and nobody's wish. A repeat belongs to the first try."""
+    if row.repeat:
+        return False
     return row.outcome in ("missing", Outcome.INFRA_FAILED) or row.reasons == Quarantine.UNREADABLE
 
 

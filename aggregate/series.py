@@ -27,8 +27,9 @@ def newest_night(table: pa.Table) -> dt.date | None:
 
 
 def shared(table: pa.Table) -> pa.Table:
-    """The rows without those measured alone for comparison: these are no nights of the fleet's history."""
-    return table.filter(pc.invert(pc.fill_null(table.column("alone"), fill_value=False)))
+    """The rows without those measured for comparison, alone or once more: these are no nights of a history."""
+    twins = (pc.fill_null(table.column(name), fill_value=False) for name in ("alone", "repeat"))
+    return table.filter(pc.invert(pc.or_(*twins)))
 
 
 def representatives(

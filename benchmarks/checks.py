@@ -20,6 +20,7 @@ TOKEN_SLACK = 1  # BOS or EOS, counted by some servers and not by others
 MIN_DUPLICATE_TOKENS = 16
 MAX_DUPLICATE_SHARE = 0.1
 MAX_CLOCK_DRIFT_SHARE = 0.01
+MAX_STEPPED_SHARE = 0.01  # of less, no p99 knows; one step is seen within a quarter of a second
 MAX_CPU_SHARE = 0.9
 MAX_STAMP_DELAY_S = 0.020
 MAX_SHARED_SHARE = 0.01
@@ -52,6 +53,8 @@ def judge(window: Window, metrics: Metrics | None, budget: ClientBudget) -> tupl
 def _clock(budget: ClientBudget) -> Iterator[Finding]:
     if abs(budget.clock_drift_share) > MAX_CLOCK_DRIFT_SHARE:
         yield Reason.CLOCK_JUMP, f"wall clock moved by {budget.clock_drift_share:+.2%} of the window"
+    elif (budget.stepped_share or 0.0) > MAX_STEPPED_SHARE and budget.kernel_stamps:
+        yield Reason.CLOCK_JUMP, f"wall clock stepped: stamps of {budget.stepped_share:.1%} of the window may be off"
 
 
 def _errors(records: Sequence[RequestRecord], streams: int) -> Iterator[Finding]:

@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.records import RequestRecord
-    from matrix.search import Slo
+    from matrix.slo import Slo
 
 
-def goodput(records: Sequence[RequestRecord], slo: Slo, duration_s: float) -> Goodput:
-    """Of all requests sent: failed and short ones are not good, whatever their latency."""
+def goodput(records: Sequence[RequestRecord], slo: Slo, ok_per_s: float) -> Goodput:
+    """Of all requests sent: failed and short ones are not good, whatever their latency.
+
+    `ok_per_s` is how many ended well in a second: the good ones' rate is their share of it.
+    """
     good = sum(is_good(record, slo) for record in records)
+    ok = sum(record.error is None for record in records)
     return Goodput(
         limits=", ".join(f"{name} <= {limit:g} s" for name, limit in _limits(slo).items()),
-        requests_per_s=good / duration_s if duration_s else 0.0,
+        requests_per_s=ok_per_s * good / ok if ok else 0.0,
         share=good / len(records) if records else 0.0,
     )
 

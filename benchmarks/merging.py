@@ -22,6 +22,8 @@ def merge(windows: Sequence[Window]) -> Window:
         ),
         health=_merge_health([window.health for window in windows]),
         warm_end_ns=max(warm_ends, default=None),
+        beside=tuple(record for window in windows for record in window.beside),
+        joined_ns=max(window.start_ns for window in windows),
         abandoned=sum(window.abandoned for window in windows),
     )
 
@@ -41,6 +43,7 @@ def _merge_health(healths: Sequence[ClientHealth]) -> ClientHealth:
         schedule_lateness_ns=lateness,
         held_requests=sum(health.held_requests for health in healths),
         workers=len(healths),
+        stepped_s=max(health.stepped_s for health in healths),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.bootstrap import block_bootstrap, block_length, median
 from benchmarks.certainty import certified
+from benchmarks.counting import counted_load
 from benchmarks.goodput import goodput
 from benchmarks.inflight import mean_in_flight, most_in_flight
 from benchmarks.latency import chunk_gaps_s, delay_of, e2e_of, is_short, tpot_of, ttft_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.records import RequestRecord, Window
     from matrix.point import Load
-    from matrix.search import Slo
+    from matrix.slo import Slo
 
 LATE_S = 0.010
 """A request sent this much after its schedule is late: no user would have waited to send it."""
@@ -52,7 +53,7 @@ def summarize(window: Window, devices: int, slo: Slo | None = None) -> Metrics |
         ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if open_loop else None,
         e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if open_loop else None,
         steady=steady_state(window, devices),
-        goodput=goodput(sent, slo, metrics.duration_s) if slo else None,
+        goodput=goodput(sent, slo, metrics.requests_per_s) if slo else None,
     )
 
 
@@ -73,23 +74,24 @@ def _whole_run(window: Window, devices: int) -> Metrics | None:
     ok = [record for record in window.records if record.error is None]
     if not any(record.chunks for record in ok):
         return None
-    duration_s = (window.end_ns - window.start_ns) * _NS
+    done = counted_load(window)
     tpot_s = stats(chain.from_iterable(map(tpot_of, ok)))
-    tokens_in = sum(record.input_tokens or 0 for record in ok)
-    tokens_out = sum(record.output_tokens or 0 for record in ok)
-    per_s = (tokens_in / duration_s, tokens_out / duration_s, (tokens_in + tokens_out) / duration_s)
+    rates = (done.input_tokens, done.output_tokens, done.input_tokens + done.output_tokens)
+    per_s = [tokens / done.duration_s for tokens in rates]
     return Metrics(
-        duration_s=duration_s,
+        duration_s=done.duration_s,
+        whole_s=(window.end_ns - window.start_ns) * _NS,
         requests_ok=len(ok),
         requests_failed=len(window.records) - len(ok),
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
+        requests_counted=done.requests,
+        input_tokens=done.input_tokens,
+        output_tokens=done.output_tokens,
         ttft_s=stats(chain.from_iterable(map(ttft_of, ok))),
         tpot_s=tpot_s,
         icl_s=stats(chain.from_iterable(map(chunk_gaps_s, ok))),
         e2e_s=stats(chain.from_iterable(map(e2e_of, ok))),
         interactivity_tok_per_s=1 / tpot_s.p50 if tpot_s.p50 else 0.0,
-        requests_per_s=len(ok) / duration_s,
+        requests_per_s=done.requests / done.duration_s,
         input_tok_per_s=per_s[0],
         output_tok_per_s=per_s[1],
         total_tok_per_s=per_s[2],
@@ -123,6 +125,8 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
         asked_concurrency=load.streams,
         achieved_concurrency=achieved_concurrency(window, 1 if isinstance(load, Rate) else load.streams),
         clock_drift_share=health.wall_clock_drift_s / duration_s if duration_s else 0.0,
+        workers=health.workers,
+        stepped_share=health.stepped_s / duration_s if duration_s else 0.0,
     )
     return _with_schedule(budget, window, load) if isinstance(load, Rate) else budget
 
@@ -144,13 +148,16 @@ def _with_schedule(budget: ClientBudget, window: Window, load: Rate) -> ClientBu
 def achieved_concurrency(window: Window, streams: int) -> float:
     """Mean requests in flight from when every stream had sent its first until the last request was sent.
 
-    The ramp and the drain are left out, and the time in which a warm-up still held streams: they say how long a
-    window was, not how well the client kept up. With no request beyond the first of each stream, it is their number.
+    The ramp and the drain are left out: they say how long a window was, not how well the client kept up. A window whose
+    streams were handed over by a warm-up has no ramp: what is still in flight of it counts. With no request beyond the
+    first of each stream, it is their number.
     """
     sent = sorted(record.sent_ns for record in window.records)
     if len(sent) <= streams:
         return float(len(sent))
     begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), sent[-1]
+    if window.beside:
+        begin_ns = window.joined_ns or window.start_ns
     if begin_ns >= end_ns:
         return float(streams)
-    return mean_in_flight(window.records, begin_ns, end_ns)
+    return mean_in_flight((*window.records, *window.beside), begin_ns, end_ns)

@@ -80,7 +80,8 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     `stamp_delay_ns` are user-minus-kernel receive stamps, one per read, thinned evenly above 2**18; empty without
     kernel stamps. `cpu_s` leaves out the waiting for a schedule that spins. `schedule_lateness_ns` are sent-minus-
     scheduled of an open loop's requests, but for the `held_requests` that were due while every stream was busy.
-    With several `workers`, counts are sums, and `cpu_s` and drift are those of the worst.
+    With several `workers`, counts are sums, and `cpu_s`, drift and `stepped_s` (how much of the window has stamps that
+    a step of the wall clock may have put off) are those of the worst.
     """
 
     kernel_stamps: bool
@@ -92,13 +93,16 @@ class ClientHealth(Fact, frozen=True, kw_only=True):
     schedule_lateness_ns: Sequence[int] = ()
     held_requests: int = 0
     workers: int = 1
+    stepped_s: float = 0.0
 
 
 class Window(Fact, frozen=True, kw_only=True):
     """One finished load: every request that was sent, and the clock around them.
 
     It begins when the first of them was sent. Until `warm_end_ns` requests of the warm-up were in flight beside them
-    (null without one). `abandoned` were in flight when the load was interrupted, and have no record.
+    (null without one): those are `beside`, numbered apart, and count for what the server did and for nothing else.
+    `joined_ns`: when the last of several workers began. `abandoned` were in flight when the load was interrupted, and
+    have no record.
     """
 
     start_ns: int
@@ -106,6 +110,8 @@ class Window(Fact, frozen=True, kw_only=True):
     records: tuple[RequestRecord, ...]
     health: ClientHealth
     warm_end_ns: int | None = None
+    beside: tuple[RequestRecord, ...] = ()
+    joined_ns: int | None = None
     abandoned: int = 0
 
 
@@ -141,7 +147,7 @@ class StopRule(Fact, frozen=True, kw_only=True):
 class Warmup:
     """Requests before the window, on the same streams at the same load, until `requests` have ended or for `max_s`.
 
-    They leave no record. Those in flight when the window begins end beside it.
+    They leave no record, but for those in flight when the window begins: these end `beside` it.
     """
 
     prompts: Iterator[Prompt]

@@ -29,7 +29,7 @@ def record_of(exchange: Exchange) -> tuple[RequestRecord, int]:
         asked_input_tokens=exchange.asked_input_tokens,
         asked_output_tokens=exchange.asked_output_tokens,
         sent_ns=sent_ns,
-        end_ns=max(sent_ns, min(exchange.end_ns, exchange.closed_ns)),
+        end_ns=max(stamps[-1] if stamps else sent_ns, min(exchange.end_ns, exchange.closed_ns)),
         first_ns=stamps[0] if stamps else None,
         last_ns=stamps[-1] if stamps else None,
         input_tokens=answer.input_tokens,

@@ -66,6 +66,7 @@ class Run:
         self._idle: list[Slot] = []  # kept for the open loop only
         self._finished: deque[Exchange] = deque()
         self._records: list[RequestRecord] = []
+        self._beside: list[RequestRecord] = []
         self._unread_bytes = 0
         self._several = 0
         self._stopped = False
@@ -138,6 +139,7 @@ class Run:
             reads=stamper.reads,
             reads_with_several_events=self._several,
             wall_clock_drift_s=stamper.drift_s(),
+            stepped_s=stamper.stepped_ns / SECOND_NS,
             schedule_lateness_ns=tuple(self._pacer.lateness_ns) if self._pacer else (),
             held_requests=self._pacer.held if self._pacer else 0,
         )
@@ -148,6 +150,7 @@ class Run:
             records=tuple(records),
             health=health,
             warm_end_ns=self._warm_end_ns,
+            beside=tuple(self._beside),
             abandoned=sum(not exchange.warmup for exchange in in_flight),
         )
 
@@ -242,6 +245,9 @@ class Run:
         exchange = self._finished.popleft()
         self._unread_bytes -= exchange.held_bytes
         record, several = record_of(exchange)
+        if exchange.warmup:
+            self._beside.append(record)
+            return
         self._several += several
         self._records.append(record)
         self._failures_in_row = 0 if record.error is None else self._failures_in_row + 1
@@ -250,10 +256,16 @@ class Run:
 
     def _on_end(self, slot: Slot, exchange: Exchange) -> None:
         """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
+        warming = self._warming
         if exchange.warmup:
-            self._end_warmup(exchange)
+            self._warm_end_ns = time.monotonic_ns()
         else:
             self._ended += 1
+        if warming is not None and not warming.over:
+            warming.ended += 1
+            failed = exchange.error is not None or exchange.status != 200
+            self._failures_in_row = self._failures_in_row + 1 if failed else 0
+        else:
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
         if self._pacer is not None:
@@ -266,14 +278,6 @@ class Run:
             slot.failures = 0
             if self._may_issue():
                 self._wire.issue(slot, self._take())
-
-    def _end_warmup(self, exchange: Exchange) -> None:
-        """Warm-up requests leave no record; a window may have begun while the last of them were in flight."""
-        self._warm_end_ns = time.monotonic_ns()
-        if self._warming is not None and not self._warming.over:
-            self._warming.ended += 1
-            failed = exchange.error is not None or exchange.status != 200
-            self._failures_in_row = self._failures_in_row + 1 if failed else 0
 
     def _issue_due(self, pacer: Pacer) -> None:
         """Open loop: every request at its time, or as soon after it as a stream is free."""

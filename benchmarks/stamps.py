@@ -6,6 +6,9 @@ import time
 from array import array
 
 MAX_DELAYS = 1 << 18
+MAX_SLEW = 0.0005
+STEP_NS = 100_000
+"""A wall clock that has moved further than this, beside what the kernel may slew it by, was stepped."""
 _OFFSET_TRIES = 8
 
 
@@ -25,10 +28,14 @@ class Stamper:
     """Turns receive stamps into monotonic ones. `refresh` a few times a second, so that a slewed clock is followed.
 
     `fresh_delays_ns` are user-minus-kernel stamps since the last refresh, which adds them to `delays_ns`: those are
-    thinned evenly once there are MAX_DELAYS of them. `reads` is counted by whoever reads.
+    thinned evenly once there are MAX_DELAYS of them. `reads` is counted by whoever reads. `stepped_ns` is the time
+    between two refreshes of which one saw the wall clock stepped: stamps in it may be off by the step.
     """
 
-    __slots__ = ("_first_offset_ns", "_stride", "_unstamped", "delays_ns", "fresh_delays_ns", "offset_ns", "reads")
+    __slots__ = (
+        *("_first_offset_ns", "_refreshed_ns", "_stride", "_unstamped"),
+        *("delays_ns", "fresh_delays_ns", "offset_ns", "reads", "stepped_ns"),
+    )
 
     def __init__(self) -> None:
         self.restart()
@@ -39,10 +46,16 @@ class Stamper:
         self.delays_ns = array("q")
         self.fresh_delays_ns = array("q")
         self._stride = 1
+        self.stepped_ns = 0
+        self._refreshed_ns = time.monotonic_ns()
         self._first_offset_ns = self.offset_ns = wall_offset_ns()
 
     def refresh(self) -> None:
-        self.offset_ns = wall_offset_ns()
+        now_ns, offset_ns = time.monotonic_ns(), wall_offset_ns()
+        since_ns = now_ns - self._refreshed_ns
+        if abs(offset_ns - self.offset_ns) > STEP_NS + MAX_SLEW * since_ns:
+            self.stepped_ns += since_ns
+        self._refreshed_ns, self.offset_ns = now_ns, offset_ns
         # a delay is negative where the wall clock was stepped
         self.delays_ns.extend(delay for delay in self.fresh_delays_ns[:: self._stride] if delay >= 0)
         self.fresh_delays_ns = array("q")

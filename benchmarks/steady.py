@@ -93,15 +93,16 @@ class Throughput(NamedTuple):
 
 
 def throughput(ok: Sequence[RequestRecord], begin_ns: int, end_ns: int) -> Throughput:
-    """Little's law: requests in flight x tokens of the requests sent in this time / the time they took.
+    """Little's law: requests in flight x their tokens per time, each by how long it was in flight in this time.
 
     Tokens counted by the clock say the same in the long run, but requests come in waves, and over a few of them the
-    count depends on where the first and the last wave are cut.
+    count depends on where the first and the last wave are cut. Whole requests of those sent in it would do worse: the
+    last of them run while the others have gone, and are faster for it.
     """
-    inside = sorted((r for r in ok if begin_ns <= r.sent_ns <= end_ns), key=lambda record: record.sent_ns)
+    inside = sorted((r for r in ok if r.sent_ns < end_ns and r.end_ns > begin_ns), key=lambda record: record.sent_ns)
     if not inside or begin_ns >= end_ns:
         return Throughput(0.0, 0.0, None)
-    rows = [(r.input_tokens or 0, r.output_tokens or 0, (r.end_ns - r.sent_ns) * _NS) for r in inside]
+    rows = [_row(record, begin_ns, end_ns) for record in inside]
     tokens_in, tokens_out, taken_s = np.array(rows, dtype=np.float64).T
     in_flight = mean_in_flight(ok, begin_ns, end_ns)
     pairs = np.stack([tokens_in + tokens_out, taken_s], axis=1)
@@ -112,6 +113,13 @@ def throughput(ok: Sequence[RequestRecord], begin_ns: int, end_ns: int) -> Throu
         tokens_out=in_flight * float(tokens_out.sum() / taken_s.sum()),
         spread=Spread(spread.low / whole, spread.high / whole, spread.log_se) if spread else None,
     )
+
+
+def _row(record: RequestRecord, begin_ns: int, end_ns: int) -> tuple[float, float, float]:
+    """Its tokens in and out in the time that it was in flight between the two, and that time in s."""
+    busy_ns = min(record.end_ns, end_ns) - max(record.sent_ns, begin_ns)
+    share = busy_ns / (record.end_ns - record.sent_ns)
+    return share * (record.input_tokens or 0), share * (record.output_tokens or 0), busy_ns * _NS
 
 
 def _interval(rates: Throughput) -> Interval | None:

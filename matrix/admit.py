@@ -18,7 +18,8 @@ from matrix.waves import as_lines
 
 if TYPE_CHECKING:
     from matrix.fleet import Fleet
-    from matrix.github import ChangedFile, GitHub, Pull
+    from matrix.github import GitHub
+    from matrix.github_records import ChangedFile, Pull
 
 MAX_FILES = 50
 MAX_FILE_BYTES = 1 << 18
@@ -70,12 +71,20 @@ def _unmoved(github: GitHub, number: int, sha: str) -> Pull:
     return pull
 
 
+def beyond_recipes(files: list[ChangedFile]) -> str | None:
+    """The first file that is neither a recipe nor a sweep generated from recipes; null where there is none."""
+    names = (name for file in _read(files) for name in (file.filename, file.previous_filename or file.filename))
+    return next((name for name in names if not _RECIPE.fullmatch(name)), None)
+
+
+def _read(files: list[ChangedFile]) -> list[ChangedFile]:
+    return [file for file in files if not _GENERATED.fullmatch(file.filename)]
+
+
 def _recipes_only(files: list[ChangedFile]) -> list[ChangedFile]:
-    read = [file for file in files if not _GENERATED.fullmatch(file.filename)]
-    for file in read:
-        for name in (file.filename, file.previous_filename or file.filename):
-            if not _RECIPE.fullmatch(name):
-                raise FleetError(f"it changes {name!r}: only recipes can be measured before they are merged")
+    if (name := beyond_recipes(files)) is not None:
+        raise FleetError(f"it changes {name!r}: only recipes can be measured before they are merged")
+    read = _read(files)
     if len(read) > MAX_FILES:
         raise FleetError(f"it changes {len(read)} recipe files; at most {MAX_FILES} are measured at once")
     return read

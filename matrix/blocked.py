@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.facts import HubWeights, NamedWeights, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights, RandomWorkload, TraceWorkload
 from matrix.recipe import pinned
 from matrix.serving import pools
 
@@ -32,11 +32,13 @@ def _why_not_measurable(model: Model, point: Point) -> str | None:
         return f"its weights are known only by the name {model.weights.called!r}"
     if isinstance(point.workload, TraceWorkload):
         return "the client cannot replay traces yet"
-    if model.prompt_token_ids is None:
+    if isinstance(point.workload, RandomWorkload) and model.prompt_token_ids is None:
         return "the model's ordinary token ids are unknown, so no random prompt can be made"
     speculation = point.serving.speculation
     if speculation is not None and speculation.method != "none":
-        return "speculative decoding on random tokens would measure the acceptance of noise"
+        if isinstance(point.workload, RandomWorkload):
+            return "speculative decoding on random tokens would measure the acceptance of noise"
+        return "how many drafted tokens were accepted is not published yet, and without it a speedup cannot be judged"
     return None
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from matrix.blocked import why_blocked, why_unpinned
 from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand
-from matrix.facts import RandomWorkload
+from matrix.facts import SizedWorkload
 from matrix.group import ServerGroup, group
 from matrix.history import NO_HISTORY
-from matrix.identity import args_digest, recipe_digest
-from matrix.jobs import server_of
+from matrix.identity import args_digest, recipe_digest, served
+from matrix.jobs import is_repeatable, server_of
 from matrix.places import NoPlace, Place, place
 from matrix.point import Point, point_id, point_key
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
@@ -93,10 +93,10 @@ def _members(fleet: Fleet, estimator: Estimator, found: ServerGroup, where: Plac
     blocked = why_blocked(fleet, found.points[0]) or why_host_blocks(fleet.hosts[where.host])
     unpinned = why_unpinned(server_of(fleet, found))
     start = estimator.start(found)
-    series = f"{recipe_digest(fleet, found.recipe)}/{args_digest(found)}"
+    made_with = served(recipe_digest(fleet, found.recipe), args_digest(found), fleet.recipes[found.recipe].image)
     return [
         Member(
-            candidate=_candidate(estimator, found, point, where, start=start, series=series),
+            candidate=_candidate(estimator, found, point, where, start=start, made_with=made_with),
             point=point,
             group=found,
             place=where,
@@ -108,7 +108,7 @@ def _members(fleet: Fleet, estimator: Estimator, found: ServerGroup, where: Plac
 
 
 def _candidate(
-    estimator: Estimator, found: ServerGroup, point: Point, where: Place, *, start: float, series: str
+    estimator: Estimator, found: ServerGroup, point: Point, where: Place, *, start: float, made_with: str
 ) -> Candidate:
     minutes = estimator.point(point)
     cap = point.power_cap_w
@@ -126,13 +126,14 @@ def _candidate(
         measured_minutes=minutes.measured,
         certified_minutes=_certified_minutes(estimator, point),
         every_nights=point.workload.run_length.every_nights,
-        series=series,
+        served=made_with,
         load=size_of(point.load) / device_count(point.layout),
+        repeatable=is_repeatable(point),
     )
 
 
 def _certified_minutes(estimator: Estimator, point: Point) -> float | None:
-    if not isinstance(point.workload, RandomWorkload):
+    if not isinstance(point.workload, SizedWorkload):
         return None
     whole = estimator.point(point, CERTIFIED_REQUESTS).whole
     return whole if whole <= CERTIFIED_MAX_MINUTES else None
@@ -149,7 +150,7 @@ def memory_of(history: History) -> dict[str, Seen]:
     """History as the rota reads it, nights as ordinals."""
     return {
         key: Seen(
-            series=f"{past.recipe_digest}/{past.args_digest}",
+            served=served(past.recipe_digest, past.args_digest, past.image),
             seen=ordinal(past.seen),
             ok=None if past.ok is None else ordinal(past.ok),
             failures=past.failures,

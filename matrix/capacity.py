@@ -112,12 +112,23 @@ def _nightly(
 def _of_job(members: Sequence[Candidate], watching: frozenset[str], policy: Policy) -> float:
     """Minutes a night: its start as often as its most frequent point, each point as often as itself, pairs besides."""
     if not policy.by_age:
-        return members[0].start_minutes + sum(one.minutes for one in members)
+        whole = members[0].start_minutes + sum(one.minutes for one in members)
+        return whole + _repeats([1.0] * len(members), members, policy)
     often = [_times_a_night(one, watching, policy) for one in members]
     shared = max(often) * members[0].start_minutes + sum(n * one.minutes for n, one in zip(often, members, strict=True))
     if len(members) == 1:
         return shared
+    shared += _repeats(often, members, policy)
     return shared + policy.pair_share * sum(one.start_minutes + one.minutes for one in members)
+
+
+def _repeats(often: Sequence[float], members: Sequence[Candidate], policy: Policy) -> float:
+    """Minutes a night for first points measured again: a mean one, as often as there are enough points for that."""
+    enough = policy.repeat_from
+    if enough is None or len(members) < max(enough, 2):
+        return 0.0
+    nights = sorted(often, reverse=True)[max(enough, 2) - 1]
+    return nights * sum(one.minutes for one in members if one.repeatable) / len(members)
 
 
 def _times_a_night(one: Candidate, watching: frozenset[str], policy: Policy) -> float:

@@ -9,6 +9,7 @@ from matrix.allowlist import loose_flags
 from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
 from matrix.expand import Dropped, expand, layout_name, layout_of
+from matrix.facts import ReferenceWorkload, SizedWorkload
 from matrix.plan import MAX_ID_CHARS
 from matrix.point import point_id
 from matrix.serving import device_count
@@ -34,6 +35,7 @@ def check(fleet: Fleet) -> list[Problem]:
     problems.extend(loose_flags(fleet))
     problems.extend(_gpus_of(fleet))
     problems.extend(_machines(fleet))
+    problems.extend(_groups_of_nothing(fleet))
     if not problems:
         problems.extend(_ids(fleet))
     return sorted(problems)
@@ -61,6 +63,14 @@ def _machines(fleet: Fleet) -> Iterator[Problem]:
         if host.runners and len(set(host.runners)) != host.machines:
             message = f"`machines` is {host.machines}, and `runners` names {len(set(host.runners))}"
             yield fleet.fact_problem("hosts", name, ("machines",), message, "make the two agree")
+
+
+def _groups_of_nothing(fleet: Fleet) -> Iterator[Problem]:
+    """One load has one spelling: how many groups share nothing would be part of a point's key all the same."""
+    for name, workload in fleet.workloads.items():
+        if isinstance(workload, SizedWorkload) and workload.prefix_groups > 1 and not workload.shared_prefix_share:
+            message = "`prefix_groups` without `shared_prefix_share`: no prompt shares anything"
+            yield fleet.fact_problem("workloads", name, ("prefix_groups",), message, "remove it, or give the share")
 
 
 def _gpus_of(fleet: Fleet) -> Iterator[Problem]:
@@ -110,8 +120,24 @@ def _layouts(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:
             if workload not in fleet.workloads:
                 remedy = nearest(workload, fleet.workloads)
                 yield fleet.problem(recipe_id, at, f"unknown workload {workload!r}", remedy)
+            yield from _prompts(fleet, recipe_id, workload, at)
             if not concurrencies or len(set(concurrencies)) != len(concurrencies):
                 yield fleet.problem(recipe_id, at, "concurrencies are missing or repeated", "list each once")
+
+
+def _prompts(fleet: Fleet, recipe_id: str, workload_id: str, at: Where) -> Iterator[Problem]:
+    """Reference prompts are exact for the tokenizer they were made with, and for no other."""
+    workload, model_id = fleet.workloads.get(workload_id), fleet.recipes[recipe_id].model
+    model = fleet.models.get(model_id)
+    if not isinstance(workload, ReferenceWorkload) or model is None or model.tokenizer == workload.tokenizer:
+        return
+    remedy = f"make a set for {model_id}: `inferfleet prompts build --tokenizer ...`, and a workload with its digest"
+    if model.tokenizer is None:
+        message = f"{workload_id} has prompts for one tokenizer, and {model_id} does not say which is its own"
+        remedy = f"add `tokenizer:` to {model_id}; `inferfleet prompts build` prints it"
+    else:
+        message = f"{workload_id} has prompts for another tokenizer than that of {model_id}"
+    yield fleet.problem(recipe_id, at, message, remedy)
 
 
 def _devices(fleet: Fleet, recipe_id: str, recipe: Recipe) -> Iterator[Problem]:

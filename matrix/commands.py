@@ -26,10 +26,12 @@ from matrix.official import unpinned
 from matrix.planfile import write_plan
 from matrix.planner import NOT_ASKED_FOR, build_plan
 from matrix.point import Point, point_id, point_key
+from matrix.pull_check import pull_check
 from matrix.recipe_new import new_recipe, write_recipe
 from matrix.schema import schemas
 from matrix.select import EVERYTHING, select
 from matrix.traits import traits_of
+from matrix.workflow_commands import render_workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -162,6 +164,14 @@ def diff_recipes(before: Path, root: Path | None) -> Iterator[str]:
     return diff_text(diff(old, _checked(root)))
 
 
+def report_change(before: Path, root: Path | None, out: Path) -> str:
+    """Write the record of what `root` changes against `before`; what is in it."""
+    after = root or DATA
+    found = pull_check(before, after, lambda: render_workflows(after, None, check_only=True))
+    write_atomic(out, msgspec.json.encode(found))
+    return f"{out}: {found.problem_count} problems, {found.recipe_count} recipes change"
+
+
 def write_schemas(root: Path | None, out: Path) -> Iterator[str]:
     """Write the editor schemas, and say how an editor finds them."""
     for name, schema in schemas(load_fleet(root or DATA)).items():
@@ -194,7 +204,7 @@ def plan_into(root: Path | None, host: str, runs: Path) -> tuple[Path, str]:
 
 def summary(plan: Plan) -> str:
     """`run …: 2 server starts, 10 points, about 4 minutes; 3 left out`, of those this host could have measured."""
-    points = sum(len(job.points) for job in plan.jobs)
+    points = sum(not planned.point.repeat for job in plan.jobs for planned in job.points)
     minutes = sum(job.expected_minutes for job in plan.jobs)
     text = f"run {plan.run_id}: {len(plan.jobs)} server starts, {points} points, about {minutes:.0f} minutes"
     asked = [left.why for left in plan.left_out if not left.why.startswith(NOT_ASKED_FOR)]

@@ -6,11 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matrix.blocked import why_blocked, why_unpinned
 from matrix.errors import listed
 from matrix.estimate import expected_minutes
 from matrix.expand import expand
 from matrix.group import group
 from matrix.identity import recipe_digest
+from matrix.jobs import server_of
 from matrix.point import Point, point_id, point_key
 from matrix.serving import device_count
 
@@ -19,17 +21,23 @@ if TYPE_CHECKING:
 
     from matrix.fleet import Fleet
     from matrix.group import ServerGroup
+    from matrix.plan import Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeDiff:
-    """A recipe's points by id, in the order of its layouts. `changed` has why a history begins anew."""
+    """A recipe's points by id, in the order of its layouts. `changed` has why a history begins anew.
+
+    `image` is the change of image of the others, whose histories go on; empty where there is none.
+    """
 
     id: str
     sign: str
+    blocked: str = ""  # why none of it would be measured as it is now
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: Mapping[str, str]
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +103,24 @@ def _recipe(old: _Side, new: _Side, recipe: str) -> RecipeDiff | None:
     found = RecipeDiff(
         id=recipe,
         sign=sign,
+        blocked=_blocked(new, recipe),
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
         changed={name: why for name, why in whys.items() if why},
+        image="" if sign != "~" else _fields_changed(old.fleet, new.fleet, recipe, ("image",)),
     )
-    return found if sign != "~" or found.added or found.removed or found.changed else None
+    return found if sign != "~" or found.added or found.removed or found.changed or found.image else None
+
+
+def _blocked(side: _Side, recipe: str) -> str:
+    groups = [found for found in side.groups if found.recipe == recipe]
+    whys = [why_blocked(side.fleet, found.points[0]) or _loose(server_of(side.fleet, found)) for found in groups]
+    return next((why for why in whys if why), "") if all(whys) else ""
+
+
+def _loose(server: Server) -> str | None:
+    why = why_unpinned(server)
+    return f"{why}; `inferfleet pin` fixes it" if why else None
 
 
 def _why(old: _Side, new: _Side, before: _Place, after: _Place) -> str:
@@ -119,10 +140,14 @@ def _why(old: _Side, new: _Side, before: _Place, after: _Place) -> str:
 
 
 def _of_the_recipe(before: Fleet, after: Fleet, recipe: str) -> str:
-    fields = ("model", "gpu", "engine", "precision", "image", "orchestrator")
+    fields = ("model", "gpu", "engine", "precision", "orchestrator")
+    changes = _fields_changed(before, after, recipe, fields)
+    return changes or f"the weights of {after.recipes[recipe].model}"
+
+
+def _fields_changed(before: Fleet, after: Fleet, recipe: str, fields: Sequence[str]) -> str:
     old, new = before.recipes[recipe], after.recipes[recipe]
-    texts = [{name: str(getattr(one, name) or "none") for name in fields} for one in (old, new)]
-    return _changes(*texts) or f"the weights of {new.model}"
+    return _changes(*({name: str(getattr(one, name) or "none") for name in fields} for one in (old, new)))
 
 
 def _flags(args: Sequence[str]) -> dict[str, str]:
@@ -171,8 +196,12 @@ def _recipe_text(recipe: RecipeDiff) -> Iterator[str]:
     by_why: defaultdict[str, list[str]] = defaultdict(list)
     for name, why in recipe.changed.items():
         by_why[why].append(name)
+    if recipe.blocked:
+        yield f"    ! nothing of it is measured as it is now: {recipe.blocked}"
     for why, same in by_why.items():
         yield f"    ~ {_short(recipe.id, same)}: a new history begins: {why}"
+    if recipe.image:
+        yield f"    = {recipe.image}: measured anew at once; no history begins for that"
 
 
 def _short(recipe: str, names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from matrix.errors import FleetError
@@ -11,8 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from matrix.github import GitHub
+    from matrix.github_records import Run
     from matrix.plan import Plan
     from matrix.shard import Shard
+
+MAIN = "main"
+_SWEEP = re.compile(r"sweep-(?P<number>[0-9]{2})\.yml", re.ASCII)
+_TITLE = re.compile(r"sweep [0-9]{2}, planned by run (?P<run>[0-9]{1,20})", re.ASCII)
+
+
+def sweep_number(run: Run) -> str | None:
+    """Which sweep (`03`) a run is of, by its workflow's file."""
+    match = _SWEEP.fullmatch(run.workflow)
+    return match["number"] if match else None
+
+
+def sweeps_started_by(night: int, runs: Iterable[Run]) -> list[Run]:
+    """The sweeps that a nightly run started, oldest first, by the title that their workflow gives them."""
+    found = []
+    for run in runs:
+        title = _TITLE.fullmatch(run.display_title)
+        if title and sweep_number(run) and run.head_branch == MAIN and int(title["run"]) == night:
+            found.append(run)
+    return sorted(found, key=lambda run: run.id)
 
 
 def sweeps_of(plan: Plan, shards: Iterable[Shard]) -> list[str]:

@@ -2,6 +2,7 @@
 
 FleetError               exit 1: the user can fix it; the message says what was found, where, and what to do
 ├── DataProblems         several problems in YAML data, all reported at once
+├── Unanswered           a server that cannot say now: the same question later may be answered
 └── ArtifactRefused      bytes from a runner that we will not read
 """
 
@@ -29,6 +30,17 @@ class FleetError(Exception):
     """Something the user can put right. `main()` prints it and exits with `exit_code`."""
 
     exit_code = 1
+
+
+class Unanswered(FleetError):
+    """No answer for the moment, or only part of one: what was asked is neither so nor not so.
+
+    `wait_s` is how long the server asked not to be asked again.
+    """
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class ArtifactRefused(FleetError):

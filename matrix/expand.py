@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matrix.arguments import CONTEXT_MARGIN_TOKENS
-from matrix.facts import Fact, RandomWorkload
+from matrix.facts import Fact, SizedWorkload
 from matrix.point import Concurrency, Point, point_id
 from matrix.serving import Layout, layout_slug
 
@@ -75,5 +75,5 @@ def _drop_if_impossible(fleet: Fleet, recipe: Recipe, point: Point) -> Point | D
 def context_tokens(point: Point) -> int | None:
     """The longest request of a point, with room for what a server adds to a prompt; null for an unknown trace."""
     workload = point.workload
-    tokens = workload.isl + workload.osl if isinstance(workload, RandomWorkload) else workload.longest_tokens
+    tokens = workload.isl + workload.osl if isinstance(workload, SizedWorkload) else workload.longest_tokens
     return None if tokens is None else tokens + CONTEXT_MARGIN_TOKENS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from matrix.blocked import why_blocked
@@ -22,14 +23,26 @@ if TYPE_CHECKING:
     from matrix.recipe import RecipeLayout
     from matrix.select import Selector
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-def explain(fleet: Fleet, name: str, selector: Selector = EVERYTHING, plan: Plan | None = None) -> str:
+
+def explain(
+    fleet: Fleet,
+    name: str,
+    selector: Selector = EVERYTHING,
+    plan: Plan | None = None,
+    to_split: Mapping[str, str] = NOTHING,
+) -> str:
     """The fate of a point, or of a recipe's points, in words. With a plan, its selector has spoken already.
+
+    `to_split` is what the dataset says of recipes that should not share a server.
 
     Raises a `FleetError` for a name that is neither; where the name begins with a recipe's, it says what that asks for.
     """
     items = list(expand(fleet))
-    asked = _Question(fleet=fleet, selector=selector, planned=None if plan is None else _planned(plan))
+    asked = _Question(
+        fleet=fleet, selector=selector, planned=None if plan is None else _planned(plan), to_split=to_split
+    )
     if name in fleet.recipes:
         own = [item for item in items if point_of(item).recipe == name]
         return "\n".join([_where(fleet, name), *(f"  {line}" for line in asked.tally(own))])
@@ -45,12 +58,14 @@ class _Question:
     fleet: Fleet
     selector: Selector
     planned: Mapping[str, str] | None
+    to_split: Mapping[str, str]
 
     def tally(self, items: list[Point | Dropped]) -> Iterator[str]:
         """What becomes of a recipe's points, the commonest fate first, each with an example."""
         points = [item for item in items if isinstance(item, Point)]
         starts = len(group(self.fleet, points))
         yield f"asks for {len(items)} points; {len(points)} can be measured, on {starts} server starts"
+        yield from self._hint(point_of(items[0]).recipe)
         named = [(fate, point_id(point_of(item))) for item in items for fate in self.fates(item)]
         examples = dict(reversed(named))
         for fate, count in Counter(fate for fate, _ in named).most_common():
@@ -63,7 +78,13 @@ class _Question:
         for found in groups:
             if item in found.points:
                 yield f"one of {len(found.points)} points on one server start, job {found.job_id}"
+                if len(found.points) > 1:
+                    yield from self._hint(found.recipe)
         yield from self.fates(item)
+
+    def _hint(self, recipe: str) -> Iterator[str]:
+        if recipe in self.to_split:
+            yield f"sharing changes its numbers: {self.to_split[recipe]}; layouts of their own give loads other servers"
 
     def fates(self, item: Point | Dropped) -> Iterator[str]:
         if isinstance(item, Dropped):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.dialect import Dialect
+from matrix.slo import Slo
 
 # A lone `$` also matches before a newline at the end, hence `(?!\n)` in every pattern.
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
@@ -24,6 +25,9 @@ Precision = Literal[
     "fp32", "bf16", "fp16", "fp8", "mxfp8", "fp6", "mxfp6", "fp4", "mxfp4", "nvfp4", "int8", "int4", "q8_0", "q4_1"
 ]  # fmt: skip
 Arithmetic = Literal["fp32", "bf16", "fp8", "fp6", "fp4", "int8"]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+PrefixGroups = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Device = Literal["cpu", "nvidia", "amd", "tpu", "trainium"]
 
 
@@ -102,7 +106,8 @@ class Model(Fact, frozen=True, kw_only=True):
     """`family` groups variants of one model (dsr1). `trust_remote_code` is the core's to set, never a recipe's.
 
     `prompt_token_ids` is the half-open range of ordinary (non-special) token ids a random prompt may use; while it
-    is null nothing can be measured with random prompts.
+    is null nothing can be measured with random prompts. `tokenizer` is its fingerprint (`benchmarks.reference`), for
+    reference prompts.
     """
 
     name: str
@@ -110,6 +115,7 @@ class Model(Fact, frozen=True, kw_only=True):
     weights: Weights
     vocab_size: Positive | None = None
     prompt_token_ids: tuple[int, int] | None = None
+    tokenizer: Sha256 | None = None
     max_context: Positive | None = None
     dimensions: Dimensions | None = None
     trust_remote_code: bool = False
@@ -226,6 +232,8 @@ class RunLength(Fact, frozen=True, kw_only=True):
 
     It ends at the first request boundary where both minima are reached, or at `max_s`. It is made once in
     `every_nights` nights, unless the rota of the fleet is slower; 1 lets the sentinels of a frontier run every night.
+    `repeat_first`: the first of several points on a server is measured once more as the last, so that what order does
+    is seen. Off where a window is so short, or a host so busy, that two runs would differ without any cause.
     """
 
     min_s: Seconds = 60.0
@@ -233,16 +241,47 @@ class RunLength(Fact, frozen=True, kw_only=True):
     min_requests: Positive = 32
     warmup_requests_per_stream: Positive = 1
     every_nights: Positive = 1
+    repeat_first: bool = True
 
 
 class RandomWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="random", tag_field="kind"):
-    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included."""
+    """Random token prompts. Lengths are uniform on [ratio x length, length], both ends included.
+
+    The first `shared_prefix_share` of each prompt's tokens is the same in all prompts of one of `prefix_groups` groups.
+    `slo`, the fleet's policy like the run length, is what its goodput is counted by.
+    """
 
     name: str
     isl: Positive
     osl: Positive
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
+    shared_prefix_share: Share = 0.0
+    prefix_groups: PrefixGroups = 1
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
+
+
+class ReferenceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="reference", tag_field="kind"):
+    """Natural text of exactly `isl` tokens, from the set of reference prompts with the sha256 `set`.
+
+    `tokenizer` is the fingerprint of the one the set was made with: a model with another cannot use it. Of a shared
+    prefix, as in `RandomWorkload`.
+    """
+
+    name: str
+    set: Sha256
+    tokenizer: Sha256
+    isl: Positive
+    osl: Positive
+    shared_prefix_share: Share = 0.0
+    prefix_groups: PrefixGroups = 1
+    run_length: RunLength = RunLength()
+    slo: Slo | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Lengths are exact."""
+        return 1.0
 
 
 class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="trace", tag_field="kind"):
@@ -256,10 +295,18 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None
     longest_tokens: Positive | None = None
     run_length: RunLength = RunLength()
+    slo: Slo | None = None
     source: str = ""
 
 
-Workload = RandomWorkload | TraceWorkload
+SizedWorkload = RandomWorkload | ReferenceWorkload
+"""Requests that know nothing of each other, of stated lengths."""
+Workload = RandomWorkload | ReferenceWorkload | TraceWorkload
+
+
+def expects_cache_hits(workload: Workload) -> bool:
+    """Whether prompts share tokens on purpose, so that hits of a prefix cache are what is measured, not a mistake."""
+    return not isinstance(workload, SizedWorkload) or workload.shared_prefix_share > 0
 
 
 class Host(Fact, frozen=True, kw_only=True):
@@ -268,7 +315,8 @@ class Host(Fact, frozen=True, kw_only=True):
     `devices` and `memory_bytes` are of one machine. `linked` machines can serve one job together. `runners` names the
     machines: hosts that name the same one share it. `slots`: each is a place in another scheduler's queue (a runner
     on a Slurm login node), takes a job of any size, and says nothing about how many nodes are behind. `window_h` is
-    how long a night it is ours, null for as long as the plan says.
+    how long a night it is ours, null for as long as the plan says. `by_hand`: it takes what somebody starts on it by
+    name, and is no part of any night.
     """
 
     label: Id
@@ -279,6 +327,7 @@ class Host(Fact, frozen=True, kw_only=True):
     linked: bool = False
     slots: bool = False
     window_h: Annotated[float, msgspec.Meta(gt=0, le=24)] | None = None
+    by_hand: bool = False
     memory_bytes: Positive | None = None
     backend: Id | None = "process"
     cores_for_server: Positive | None = None

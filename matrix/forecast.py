@@ -31,8 +31,8 @@ def after(memory: Mapping[str, Seen], jobs: Sequence[Packed], night: int) -> dic
 
 
 def _measured(past: Seen | None, one: Candidate, night: int) -> Seen:
-    if past is None or past.series != one.series:
-        return Seen(series=one.series, seen=night, ok=night)
+    if past is None or past.served != one.served:
+        return Seen(served=one.served, seen=night, ok=night)
     return replace(past, seen=night, ok=night, failures=0)
 
 

@@ -1,30 +1,35 @@
 """What we ask of GitHub's REST API, as records: complete lists or an error, never a part.
 
 `answered` is the only place that talks: rate limits are waited out as GitHub asks, what passes is tried again,
-within a bound. A fork on GitHub Enterprise Server sets `GITHUB_API_URL`.
+within a bound. What failed for the moment only is `Unanswered`. A fork on GitHub Enterprise Server sets
+`GITHUB_API_URL`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import msgspec
 
-from matrix.errors import FleetError
+from matrix.errors import FleetError, Unanswered
 from matrix.fleet import ID
+from matrix.github_records import Artifact, Artifacts, ChangedFile, Comparison, JobRecord, Jobs, Pull, Run, Runs
 from matrix.patience import PASSING, PATIENCE, Patience, rate_limit_wait_s
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+Page = TypeVar("Page", Runs, Artifacts, Jobs)
+Counted = TypeVar("Counted", Run, Artifact, JobRecord)
+Listed = TypeVar("Listed")
 
 PER_PAGE = 100
 MAX_PAGES = 100
@@ -32,76 +37,27 @@ TIMEOUT_S = 60.0
 REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", re.ASCII)
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow run. `path` is its workflow's file; `display_title` what `run-name` made."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that GitHub may confirm instead of sending it again; `etag` is its name for it."""
 
-    id: int
-    path: str
-    display_title: str
-    event: str
-    status: str
-    head_branch: str | None
-    head_sha: str
-    run_attempt: int
-    created_at: datetime
-
-    @property
-    def workflow(self) -> str:
-        """The file's name. GitHub may add the ref: `.github/workflows/nightly.yml@main`."""
-        return self.path.partition("@")[0].rpartition("/")[2]
-
-
-class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """`digest` is `sha256:...` of the zip, null for very old ones."""
-
-    id: int
-    name: str
-    size_in_bytes: int
-    expired: bool
-    digest: str | None = None
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """A branch's newest commit."""
-
-    sha: str
-
-
-class Pull(msgspec.Struct, frozen=True, kw_only=True):
-    """A pull request as it is now."""
-
-    number: int
-    state: str
-    head: Head
-    changed_files: int
-
-
-class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a pull request. `status` is `added`, `modified`, `removed`, `renamed` ..."""
-
-    filename: str
-    status: str
-    previous_filename: str | None = None
-
-
-class _Runs(msgspec.Struct, frozen=True):
-    total_count: int
-    workflow_runs: list[Run]
-
-
-class _Artifacts(msgspec.Struct, frozen=True):
-    total_count: int
-    artifacts: list[Artifact]
+    etag: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHub:
-    """One repository, as one token sees it. Every refusal of GitHub's is a `FleetError` with its status and text."""
+    """One repository, as one token sees it. Every refusal of GitHub's is a `FleetError` with its status and text.
+
+    With `kept`, what was read once is asked for by its ETag: an answer that is still true costs nothing of the rate
+    limit (docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
+    """
 
     api: str
     repository: str
     token: str
     patience: Patience = PATIENCE
+    kept: dict[str, Kept] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not REPOSITORY.fullmatch(self.repository):
@@ -114,29 +70,32 @@ class GitHub:
         body = msgspec.json.encode({"ref": ref, "inputs": inputs})
         self._send("POST", f"actions/workflows/{workflow}/dispatches", content=body)
 
+    def cancel(self, run_id: int) -> None:
+        """Ask a run to end. Its `always()` jobs still run: what was measured is uploaded and merged."""
+        self._send("POST", f"actions/runs/{run_id}/cancel")
+
     def run(self, run_id: int) -> Run:
         return self._get(f"actions/runs/{run_id}", {}, Run)
 
     def runs(self, *, branch: str, since: datetime) -> list[Run]:
         """Every run on a branch that was created since."""
         asked = {"branch": branch, "created": f">={since:%Y-%m-%dT%H:%M:%SZ}"}
-        found: list[Run] = []
-        for page in range(1, MAX_PAGES + 1):
-            got = self._get("actions/runs", {**asked, **_page(page)}, _Runs)
-            found += got.workflow_runs
-            if not got.workflow_runs or len(found) >= got.total_count:
-                return _complete("runs", found, got.total_count)
-        raise FleetError(f"more than {MAX_PAGES * PER_PAGE} runs since {since}: ask for fewer days")
+        return self._listed("runs", "actions/runs", asked, Runs, lambda page: page.workflow_runs)
 
     def artifacts(self, run_id: int) -> list[Artifact]:
         """Every artifact of a run."""
-        found: list[Artifact] = []
-        for page in range(1, MAX_PAGES + 1):
-            got = self._get(f"actions/runs/{run_id}/artifacts", _page(page), _Artifacts)
-            found += got.artifacts
-            if not got.artifacts or len(found) >= got.total_count:
-                return _complete(f"artifacts of run {run_id}", found, got.total_count)
-        raise FleetError(f"run {run_id} has more than {MAX_PAGES * PER_PAGE} artifacts")
+        path = f"actions/runs/{run_id}/artifacts"
+        return self._listed(f"artifacts of run {run_id}", path, {}, Artifacts, lambda page: page.artifacts)
+
+    def jobs(self, run_id: int) -> list[JobRecord]:
+        """Every job of every attempt of a run."""
+        path, asked = f"actions/runs/{run_id}/jobs", {"filter": "all"}
+        return self._listed(f"jobs of run {run_id}", path, asked, Jobs, lambda page: page.jobs)
+
+    def contains(self, sha: str, earlier: str) -> bool:
+        """Is a commit the same as an earlier one, or made after it?"""
+        compared = self._get(f"compare/{earlier}...{sha}", {"per_page": "1"}, Comparison)
+        return compared.status in ("identical", "ahead")
 
     def download(self, artifact: Artifact, max_bytes: int) -> bytes:
         """The zip of an artifact, whose digest is GitHub's."""
@@ -145,13 +104,22 @@ class GitHub:
         if artifact.size_in_bytes > max_bytes:
             raise FleetError(f"artifact {artifact.name} has {artifact.size_in_bytes} bytes, more than {max_bytes}")
         data = self._send("GET", f"actions/artifacts/{artifact.id}/zip").content
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if artifact.digest is not None and digest != artifact.digest:
-            raise FleetError(f"artifact {artifact.name} is {digest}; GitHub says {artifact.digest}")
+        found = f"sha256:{hashlib.sha256(data).hexdigest()}, {len(data)} bytes"
+        says = f"{artifact.digest}, {artifact.size_in_bytes} bytes"  # of the zip, where there is a digest
+        if artifact.digest is not None and found != says:
+            raise FleetError(f"artifact {artifact.name} is {found}; GitHub says {says}")
         return data
 
     def pull(self, number: int) -> Pull:
         return self._get(f"pulls/{number}", {}, Pull)
+
+    def get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
+        """One answer, of which `kind` says what is needed."""
+        return self._get(path, params, kind)
+
+    def write(self, method: str, path: str, body: Mapping[str, str]) -> None:
+        """Make or change something, once."""
+        self._send(method, path, content=msgspec.json.encode(body))
 
     def changed_files(self, pull: Pull) -> list[ChangedFile]:
         """Every file a pull request changes."""
@@ -162,7 +130,8 @@ class GitHub:
             found += files
             if not files or len(found) >= pull.changed_files:
                 break
-        return _complete(f"files of pull request {pull.number}", found, pull.changed_files)
+        named = [file.filename for file in found]
+        return _complete(f"files of pull request {pull.number}", found, named, pull.changed_files)
 
     def content(self, path: str, sha: str, max_bytes: int) -> bytes:
         """The bytes of a file at a commit."""
@@ -173,7 +142,36 @@ class GitHub:
         return data
 
     def _get(self, path: str, params: Mapping[str, str], kind: type[Record]) -> Record:
-        return decoded(self._send("GET", path, params).content, kind)
+        return decoded(self._content(path, params), kind)
+
+    def _listed(
+        self,
+        what: str,
+        path: str,
+        asked: Mapping[str, str],
+        kind: type[Page],
+        items: Callable[[Page], list[Counted]],
+    ) -> list[Counted]:
+        """All pages, or an error: a list that grows while it is read may show one entry twice and another never."""
+        found: list[Counted] = []
+        for page in range(1, MAX_PAGES + 1):
+            got = self._get(path, {**asked, **_page(page)}, kind)
+            found += items(got)
+            if not items(got) or len(found) >= got.total_count:
+                return _complete(what, found, (one.id for one in found), got.total_count)
+        raise FleetError(f"there are more than {MAX_PAGES * PER_PAGE} {what}")
+
+    def _content(self, path: str, params: Mapping[str, str]) -> bytes:
+        if self.kept is None:
+            return self._send("GET", path, params).content
+        name = f"{path}?{httpx.QueryParams(params)}"
+        before = self.kept.get(name)
+        answer = self._send("GET", path, params, headers={"If-None-Match": before.etag} if before else None)
+        if before is not None and answer.status_code == httpx.codes.NOT_MODIFIED:
+            return before.content
+        if etag := answer.headers.get("etag"):
+            self.kept[name] = Kept(etag, answer.content)
+        return answer.content
 
     def _send(
         self,
@@ -193,7 +191,7 @@ class GitHub:
 
 def answered(request: httpx.Request, path: str, patience: Patience) -> httpx.Response:
     """GitHub's answer, waited for as long as `patience` goes; a `FleetError` with its words for what is no success."""
-    waited_s = 0.0
+    waited_s, asked = 0.0, f"{request.method} {path}"
     for attempt in range(patience.tries):
         answer = _once(request)
         wait_s = _wait_s(request.method, answer, attempt)
@@ -202,10 +200,16 @@ def answered(request: httpx.Request, path: str, patience: Patience) -> httpx.Res
         waited_s += wait_s
         if waited_s > patience.total_s:
             asks = f"asks to wait {wait_s:.0f} s more; after {patience.total_s:.0f} s in all we give up"
-            raise FleetError(f"{request.method} {path}: GitHub {asks}: {_words(answer)}")
+            raise Unanswered(f"{asked}: GitHub {asks}: {_words(answer)}", wait_s)
         patience.sleep(wait_s)
-    if isinstance(answer, httpx.HTTPError) or not answer.is_success:
-        raise FleetError(f"{request.method} {path}: GitHub {_words(answer)}")
+    if isinstance(answer, httpx.HTTPError):
+        raise Unanswered(f"{asked}: GitHub {_words(answer)}")
+    confirmed = answer.status_code == httpx.codes.NOT_MODIFIED and "If-None-Match" in request.headers
+    if not answer.is_success and not confirmed:
+        words = f"{asked}: GitHub {_words(answer)}"
+        if answer.status_code in PASSING:
+            raise Unanswered(words)
+        raise FleetError(words) if wait_s is None else Unanswered(words, wait_s)
     return answer
 
 
@@ -247,17 +251,18 @@ def _page(page: int) -> dict[str, str]:
     return {"per_page": str(PER_PAGE), "page": str(page)}
 
 
-Listed = TypeVar("Listed")
-
-
-def _complete(what: str, found: list[Listed], total: int) -> list[Listed]:
-    if len(found) != total:
-        raise FleetError(f"GitHub listed {len(found)} {what} of {total}: try again")
+def _complete(what: str, found: list[Listed], names: Iterable[int | str], total: int) -> list[Listed]:
+    """The list, if it has everything once."""
+    different = len(set(names))
+    if different != total or len(found) != total:
+        raise Unanswered(f"GitHub listed {different} {what} of {total}: try again")
     return found
 
 
 def decoded(data: bytes, kind: type[Listed]) -> Listed:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except msgspec.ValidationError as error:
         raise FleetError(f"GitHub's answer is not as documented: {error}") from error
+    except msgspec.DecodeError as error:
+        raise Unanswered(f"GitHub's answer is cut off, or no JSON: {error}") from error

@@ -21,7 +21,7 @@ NightDate = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")]
 
 
 class PointHistory(Fact, frozen=True, kw_only=True):
-    """One point key. The digests are those of its newest verdict.
+    """One point key. The digests and the image are those of its newest verdict.
 
     `seen` is the newest night that said something about the recipe (`ok`, `invalid`, `recipe_failed`); a host that
     failed or a window that closed says nothing. `failures` counts such nights since the last `ok`. `certified` is the
@@ -32,6 +32,7 @@ class PointHistory(Fact, frozen=True, kw_only=True):
 
     recipe_digest: str
     args_digest: str
+    image: str | None = None
     seen: NightDate
     ok: NightDate | None = None
     failures: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -43,12 +44,16 @@ class PointHistory(Fact, frozen=True, kw_only=True):
 
 
 class History(Fact, frozen=True, kw_only=True):
-    """`points` by point key; `starts` by job id: minutes until its server was ready, a median of its last nights."""
+    """`points` by point key; `starts` by job id: minutes until its server was ready, a median of its last nights.
+
+    `to_split` has the recipes whose points come out otherwise when they share a server, with how much.
+    """
 
     schema_version: int = HISTORY_SCHEMA
     until: NightDate | None = None
     points: dict[str, PointHistory] = {}
     starts: dict[str, Seconds] = {}
+    to_split: dict[str, str] = {}
 
 
 NO_HISTORY = History()

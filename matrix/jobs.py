@@ -6,8 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from matrix.identity import args_digest, recipe_digest
 from matrix.plan import Job, PlannedPoint, Server
+from matrix.point import point_id, point_key
 from matrix.serving import device_count
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from matrix.facts import Host
     from matrix.fleet import Fleet
     from matrix.group import ServerGroup
+    from matrix.point import Point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,16 @@ class Night:
     date: str
     seed: int
     git_sha: str
+
+
+def runners_of(fleet: Fleet, jobs: Iterable[Job]) -> dict[str, tuple[str, ...]]:
+    """The names of the runners that may take the jobs, by label. A label with machines nobody named is left out."""
+    named: dict[str, tuple[str, ...]] = {}
+    for label in sorted({job.label for job in jobs}):
+        hosts = [host for host in fleet.hosts.values() if host.label == label]
+        if hosts and all(host.runners for host in hosts):
+            named[label] = tuple(sorted({name for host in hosts for name in host.runners}))
+    return named
 
 
 def job_of(
@@ -80,3 +94,30 @@ def in_order(points: Iterable[PlannedPoint], first: frozenset[str], job_id: str,
     shuffled = sorted(points, key=lambda point: point.id)
     random.Random(f"{seed}/{job_id}").shuffle(shuffled)  # noqa: S311 - an order, not a secret
     return sorted(shuffled, key=lambda point: (point.point.alone, point.id not in first))
+
+
+def repeat_of(point: Point, minutes: float) -> PlannedPoint:
+    """The first point of a server measured once more as its last: another point, with an id and a key of its own."""
+    again = msgspec.structs.replace(point, repeat=True)
+    return PlannedPoint(
+        id=point_id(again), key=point_key(again), point=again, expected_minutes=minutes, why="the first once more"
+    )
+
+
+def repeated_first(ordered: Sequence[PlannedPoint], repeat_from: int | None) -> PlannedPoint | None:
+    """The point of an ordered job that is to be measured once more when the others on its server are done."""
+    sharing = [planned for planned in ordered if not planned.point.alone]
+    if repeat_from is None or len(sharing) < max(repeat_from, 2):
+        return None
+    return sharing[0] if is_repeatable(sharing[0].point) else None
+
+
+def is_repeatable(point: Point) -> bool:
+    """Whether a second measurement on the same server would say what order does, and nothing else."""
+    return point.workload.run_length.repeat_first
+
+
+def with_repeat(ordered: Sequence[PlannedPoint], again: PlannedPoint) -> list[PlannedPoint]:
+    """`again` is the last on the shared server: those with a server of their own come after it."""
+    sharing = [planned for planned in ordered if not planned.point.alone]
+    return [*sharing, again, *(planned for planned in ordered if planned.point.alone)]

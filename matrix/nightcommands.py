@@ -50,7 +50,8 @@ def make_night(root: Path | None, night: str, seed: int | None, asked: Asked, ou
 def explain_night(root: Path | None, night: str, seed: int | None, asked: Asked, name: str) -> str:
     """Why a point or recipe is in that night, or when it will be. Writes nothing."""
     fleet = load_fleet(root or DATA)
-    return explain(fleet, name, plan=build_night(fleet, tonight(night, seed or 0), asked))
+    plan = build_night(fleet, tonight(night, seed or 0), asked)
+    return explain(fleet, name, plan=plan, to_split=asked.history.to_split)
 
 
 def simulate(root: Path | None, nights: int, options: NightOptions, *, perfect: bool, as_json: bool) -> str:

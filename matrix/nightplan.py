@@ -15,8 +15,8 @@ from matrix.errors import DataProblems
 from matrix.expand import point_of
 from matrix.forecast import HORIZON_NIGHTS, after, forecast
 from matrix.history import NO_HISTORY
-from matrix.jobs import in_order, job_of
-from matrix.pack import Cut, pack, yard_of
+from matrix.jobs import in_order, job_of, repeat_of, repeated_first, runners_of, with_repeat
+from matrix.pack import Cut, pack, repeat_reserve, yard_of
 from matrix.plan import LeftOut, Plan, PlannedPoint, Short
 from matrix.planner import with_selection
 from matrix.point import point_id, point_key
@@ -68,7 +68,7 @@ def build_night(fleet: Fleet, night: Night, asked: Asked) -> Plan:
     short = needs(candidates, memory, policy, yard)
     why = {**due.waiting, **_refusals(packed.refused, packed.jobs)}
     left |= {one.id: _left_out(one, why[one.id], later, short) for one in candidates if one.id in why}
-    jobs = tuple(_job(fleet, matrix, job, night) for job in packed.jobs)
+    jobs = tuple(_job(fleet, matrix, job, night, policy) for job in packed.jobs)
     return Plan(
         run_id=night.run_id,
         night=night.date,
@@ -76,9 +76,10 @@ def build_night(fleet: Fleet, night: Night, asked: Asked) -> Plan:
         git_sha=night.git_sha,
         jobs=jobs,
         left_out=tuple(left.values()),
+        runners=runners_of(fleet, jobs),
         window_minutes=policy.window_minutes,
         gpu_hours=policy.gpu_hours,
-        retry_points=int(policy.retry_share * sum(len(job.points) for job in jobs)),
+        retry_points=int(policy.retry_share * sum(not point.point.repeat for job in jobs for point in job.points)),
         short=tuple(_short(need) for need in short if need.short),
     )
 
@@ -126,7 +127,7 @@ def _short(need: YardNeed) -> Short:
     return Short(labels=need.labels, machines=need.machines, short_machines=need.short, short_gpus=need.short_gpus)
 
 
-def _job(fleet: Fleet, matrix: Matrix, packed: Packed, night: Night) -> Job:
+def _job(fleet: Fleet, matrix: Matrix, packed: Packed, night: Night, policy: Policy) -> Job:
     members = [matrix.members[want.candidate.id] for want in packed.wants]
     certified = {want.candidate.id for want in packed.wants if want.certified}
     planned = [
@@ -137,7 +138,12 @@ def _job(fleet: Fleet, matrix: Matrix, packed: Packed, night: Night) -> Job:
     first = frozenset(want.candidate.id for want in packed.wants if want.tier is Tier.SENTINEL)
     found, host = members[0].group, fleet.hosts[members[0].place.host]
     ordered = in_order(planned, first, found.job_id, night.seed)
-    job = job_of(fleet, host, found, ordered, packed.minutes, members[0].blocked)
+    minutes = packed.minutes - repeat_reserve(packed.wants, policy)
+    begun = repeated_first(ordered, policy.repeat_from)
+    if begun is not None and begun.id not in certified:  # windows of other lengths would differ without any cause
+        ordered = with_repeat(ordered, repeat_of(begun.point, begun.expected_minutes))
+        minutes += begun.expected_minutes
+    job = job_of(fleet, host, found, ordered, minutes, members[0].blocked)
     return msgspec.structs.replace(job, gpus=packed.gpus, begins_minutes=packed.begins)
 
 

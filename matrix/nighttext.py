@@ -49,12 +49,14 @@ def clock(minutes: float) -> str:
 
 
 def _headline(plan: Plan) -> str:
-    points = sum(len(job.points) for job in plan.jobs)
+    points = [point.point for job in plan.jobs for point in job.points]
+    repeats = sum(point.repeat for point in points)
+    what = f"{len(points) - repeats} points" + (f" and {repeats} repeats" if repeats else "")
     hours = sum(gpu_minutes(job) for job in plan.jobs) / 60
     ends = max(((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs), default=0.0)
     window = clock(plan.window_minutes or 0.0)
     return (
-        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {points} points, {hours:,.0f} GPU-hours\n"
+        f"run {plan.run_id}, night {plan.night}: {len(plan.jobs)} jobs, {what}, {hours:,.0f} GPU-hours\n"
         f"expected to end {clock(ends)} into a window of {window}; {plan.retry_points} points may be tried twice"
     )
 
@@ -70,7 +72,7 @@ def _by_label(jobs: Iterable[Job]) -> Table:
     for job in jobs:
         labels[job.label].append(job)
     for label, members in sorted(labels.items()):
-        points = [point for job in members for point in job.points]
+        points = [point for job in members for point in job.points if not point.point.repeat]
         table.add_row(
             label,
             str(sum(1 + sum(point.point.alone for point in job.points) for job in members)),

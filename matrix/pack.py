@@ -54,7 +54,7 @@ def yard_of(hosts: Iterable[Host], policy: Policy) -> Yard:
     """Machines without a name are called after their label."""
     labels: dict[str, list[str]] = {}
     minutes: dict[str, float] = {}
-    for host in hosts:
+    for host in (one for one in hosts if not one.by_hand):
         ours = min(policy.window_minutes, (host.window_h or 24.0) * 60)
         numbered = tuple(f"{host.label}/{number}" for number in range(host.machines))
         for name in host.runners or numbered:
@@ -87,6 +87,14 @@ def cost(candidate: Candidate, *, certified: bool) -> float:
     return candidate.minutes
 
 
+def repeat_reserve(wants: Sequence[Want], policy: Policy) -> float:
+    """Minutes kept for measuring a job's first point again. Which one that is, is drawn later: the longest counts."""
+    sharing = [want.candidate for want in wants if not want.alone and not want.certified]
+    if policy.repeat_from is None or len(sharing) < max(policy.repeat_from, 2):
+        return 0.0
+    return max((one.minutes for one in sharing if one.repeatable), default=0.0)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Packing:
     yard: Yard
@@ -105,6 +113,8 @@ class _Packing:
         minutes = cost(one, certified=want.certified)
         if job is None or want.alone:
             minutes += one.start_minutes
+        wants = job.wants if job is not None else []
+        minutes += repeat_reserve([*wants, want], self.policy) - repeat_reserve(wants, self.policy)
         if self._over_budget(one.gpus * minutes, share):
             return Cut.BUDGET
         cut = self._open(want, minutes, share) if job is None else self._grow(job, want, minutes, share)

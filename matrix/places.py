@@ -36,6 +36,12 @@ class NoPlace:
     missing_gpus: int | None = None
 
 
+def hosts_by_gpu(fleet: Fleet) -> dict[str, tuple[str, ...]]:
+    """Names of the hosts that have each GPU."""
+    gpus = sorted({host.gpu for host in fleet.hosts.values()})
+    return {gpu: tuple(sorted(name for name, host in fleet.hosts.items() if host.gpu == gpu)) for gpu in gpus}
+
+
 def reach(host: Host) -> int | None:
     """The most devices one job can have here; null where nothing says."""
     if host.slots or host.devices is None:
@@ -59,7 +65,10 @@ def why_not_on(fleet: Fleet, host_id: str, point: Point) -> str | None:
 def place(fleet: Fleet, point: Point, job_id: str) -> Place | NoPlace:
     """The host of a job: the recipe's own, or one of those with its GPU, always the same as long as hosts stay."""
     recipe = fleet.recipes[point.recipe]
-    named = [recipe.host] if recipe.host else [name for name, host in fleet.hosts.items() if host.gpu == recipe.gpu]
+    of_nights = [name for name, host in fleet.hosts.items() if not host.by_hand]
+    named = [recipe.host] if recipe.host else [name for name in of_nights if fleet.hosts[name].gpu == recipe.gpu]
+    if recipe.host in fleet.hosts and recipe.host not in of_nights:
+        return NoPlace(why=f"host {recipe.host} runs only what is started by hand")
     fitting = [name for name in named if name in fleet.hosts and why_not_on(fleet, name, point) is None]
     if fitting:
         return _on(fleet, max(fitting, key=lambda name: _weight(fleet.hosts[name], name, job_id)), point)

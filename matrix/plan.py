@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import Fact, Id, Model, Positive
+from matrix.facts import Fact, Id, Model, Positive, RunnerName
 from matrix.point import Point
 from matrix.serving import Layout
 
@@ -41,7 +41,8 @@ class Server(Fact, frozen=True, kw_only=True):
 class PlannedPoint(Fact, frozen=True, kw_only=True):
     """A point with its identity and the minutes it is expected to take (warm-up included). `why` it is in tonight.
 
-    An `alone` point gets a server of its own, started when the points before it are done.
+    An `alone` point gets a server of its own, started when the points before it are done. A `repeat` is the first on
+    its server once more, as the last.
     """
 
     id: PointId
@@ -98,6 +99,7 @@ class Short(Fact, frozen=True, kw_only=True):
 class Plan(Fact, frozen=True, kw_only=True):
     """`night` is an ISO date, `seed` makes every prompt of the night, `run_id` names this execution.
 
+    `runners` are the names of the machines behind a label, where the fleet names them: no other may send its results.
     The plan of a whole night also says its window, its GPU-hours and how many points may be tried a second time.
     """
 
@@ -108,6 +110,7 @@ class Plan(Fact, frozen=True, kw_only=True):
     git_sha: str
     jobs: tuple[Job, ...]
     left_out: tuple[LeftOut, ...] = ()
+    runners: dict[Id, tuple[RunnerName, ...]] = {}
     window_minutes: float | None = None
     gpu_hours: float | None = None
     retry_points: int | None = None

@@ -12,10 +12,11 @@ from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand, point_of
 from matrix.group import group
 from matrix.history import NO_HISTORY
-from matrix.jobs import in_order, job_of
+from matrix.jobs import in_order, job_of, repeat_of, repeated_first, runners_of, with_repeat
 from matrix.places import why_not_on
 from matrix.plan import LeftOut, Plan, PlannedPoint
 from matrix.point import Point, point_id, point_key
+from matrix.rota import REPEAT_FROM_POINTS
 from matrix.select import EVERYTHING, require
 from matrix.traits import traits_of
 
@@ -65,6 +66,7 @@ def build_plan(
         git_sha=night.git_sha,
         jobs=tuple(jobs),
         left_out=tuple(left_out.values()),
+        runners=runners_of(fleet, jobs),
     )
 
 
@@ -89,6 +91,8 @@ def _job(estimator: Estimator, host_id: str, found: ServerGroup, members: list[P
         )
         for point in members
     ]
-    minutes = estimator.start(found) + sum(point.expected_minutes for point in planned)
     ordered = in_order(planned, frozenset(), found.job_id, night.seed)
+    if first := repeated_first(ordered, REPEAT_FROM_POINTS):
+        ordered = with_repeat(ordered, repeat_of(first.point, first.expected_minutes))
+    minutes = estimator.start(found) + sum(point.expected_minutes for point in ordered)
     return job_of(fleet, host, found, ordered, minutes, why_blocked(fleet, found.points[0]) or why_host_blocks(host))

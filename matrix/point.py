@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from matrix.canonical import plain
-from matrix.facts import Fact, Positive, RunLength, TraceWorkload, Workload
+from matrix.facts import Fact, Positive, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.serving import Layout, Serving
 
 
@@ -46,7 +46,8 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     Defaults are left out of the canonical JSON: a field added later keeps every existing key, and for the same
     reason a default here must never change. `alone`: measured on a server of its own, beside the same point measured
-    on a shared one, so that what sharing changes is known.
+    on a shared one, so that what sharing changes is known. `repeat`: measured as the last on a server where the same
+    point was the first, so that what order and age change is known. Both have keys, thus prompts, of their own.
     """
 
     recipe: str
@@ -59,6 +60,7 @@ class Point(Fact, frozen=True, kw_only=True, omit_defaults=True):
     power_cap_w: int | None = None
     isolation: Isolation = "none"
     alone: bool = False
+    repeat: bool = False
 
 
 def load_slug(load: Load) -> str:
@@ -94,7 +96,16 @@ def named(point: Point, load_text: str) -> str:
         parts.append(point.isolation)
     if point.alone:
         parts.append("alone")
+    if point.repeat:
+        parts.append("repeat")
     return ".".join(parts)
+
+
+def twin_of(point: Point) -> str | None:
+    """The id of the point that this one is measured beside, for comparison; null for a point in its own right."""
+    if not (point.alone or point.repeat):
+        return None
+    return point_id(msgspec.structs.replace(point, alone=False, repeat=False))
 
 
 def digest(value: object) -> str:
@@ -103,10 +114,14 @@ def digest(value: object) -> str:
 
 
 def point_key(point: Point) -> str:
-    """A point's identity. How long it is measured is policy, names and sources are labels: these are left out."""
-    labels: dict[str, object] = {"run_length": RunLength(), "name": ""}
+    """A point's identity. How long it is measured and what is good enough are policy, names and sources are labels:
+    these are left out.
+    """
+    labels: dict[str, object] = {"run_length": RunLength(), "slo": None, "name": ""}
     if isinstance(point.workload, TraceWorkload):
         labels["source"] = ""
+    elif isinstance(point.workload, ReferenceWorkload):
+        labels["tokenizer"] = ""  # the set says it
     return digest(msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **labels)))
 
 

@@ -6,12 +6,14 @@ What a template holds is `<[ name ]>` or a loop in `<% %>`: `${{ }}` is GitHub's
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matrix.errors import FleetError
 from matrix.fleet import ID
+from matrix.pins import pins
 from matrix.shard import Shard
 
 if TYPE_CHECKING:
@@ -23,27 +25,31 @@ HOSTED = "ubuntu-24.04"
 JOB_MINUTES = 14 * 60
 """A GPU job's last resort, far above any night's window: `--not-after` is what ends a night."""
 
-CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"
-UPLOAD = "actions/upload-artifact@b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0"
-DOWNLOAD = "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53 # v6.0.0"
+CHECKOUT, UPLOAD, DOWNLOAD = "actions/checkout", "actions/upload-artifact", "actions/download-artifact"
 
 WORKFLOWS = ".github/workflows"
-ONCE = ("nightly.yml", "run-one.yml", "approve-sweep.yml", "pr-check.yml", "publish.yml")
+ONCE = ("nightly.yml", "run-one.yml", "approve-sweep.yml", "pr-check.yml", "comment.yml", "publish.yml")
+PINNED = {"run-one.yml": "${{ inputs.unpinned && '--unpinned' || '--pinned' }}"}
+"""Who may run what could change under its name: only who asks for it by hand, on a host they chose."""
 SWEEP = re.compile(r"sweep-(?P<number>[0-9]{2})\.yml", re.ASCII)
 _JOBS = re.compile(r"^ {8}  SHARD_JOBS: >-\n(?P<jobs>(?: {12}[^\n]*\n)*)", re.MULTILINE)
 
 
-def render(fleet: Fleet, shards: Iterable[Shard]) -> dict[str, str]:
-    """Every generated file by its path in the repository."""
+def render(fleet: Fleet, shards: Iterable[Shard], actions: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Every generated file by its path in the repository. `actions`: pins by action; null: as they are kept."""
+    fill = _Filler(actions or pins())
     hosts = sorted(fleet.hosts)
     labels = sorted({host.label for host in fleet.hosts.values()})
-    files = {f"{WORKFLOWS}/{name}": _fill(name, hosts=hosts, shard="one") for name in ONCE}
+    files = {
+        f"{WORKFLOWS}/{name}": fill(name, hosts=hosts, shard="one", pinned=PINNED.get(name, "--pinned"))
+        for name in ONCE
+    }
     for shard in shards:
         number = f"{shard.number:02d}"
-        files[f"{WORKFLOWS}/sweep-{number}.yml"] = _fill(
-            "sweep.yml", number=number, shard=f'"{number}"', jobs=_of_grammar(shard.jobs)
+        files[f"{WORKFLOWS}/sweep-{number}.yml"] = fill(
+            "sweep.yml", number=number, shard=f'"{number}"', pinned="--pinned", jobs=_of_grammar(shard.jobs)
         )
-    files[".github/actionlint.yaml"] = _fill("actionlint.yaml", labels=labels)
+    files[".github/actionlint.yaml"] = fill("actionlint.yaml", labels=labels)
     return files
 
 
@@ -69,15 +75,21 @@ def _of_grammar(jobs: Iterable[str]) -> list[str]:
     return found
 
 
-def _fill(template: str, **values: object) -> str:
-    fixed = {
-        "hosted": HOSTED,
-        "job_minutes": JOB_MINUTES,
-        "checkout": CHECKOUT,
-        "upload": UPLOAD,
-        "download": DOWNLOAD,
-    }
-    return _ENVIRONMENT.get_template(template).render(fixed, **values)
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """Fills templates in. What every one of them may use is added here."""
+
+    actions: Mapping[str, str]
+
+    def __call__(self, template: str, **values: object) -> str:
+        fixed = {
+            "hosted": HOSTED,
+            "job_minutes": JOB_MINUTES,
+            "checkout": self.actions[CHECKOUT],
+            "upload": self.actions[UPLOAD],
+            "download": self.actions[DOWNLOAD],
+        }
+        return _ENVIRONMENT.get_template(template).render(fixed, **values)
 
 
 _ENVIRONMENT = Environment(  # noqa: S701 - YAML, not HTML: what is filled in is ids and the constants above

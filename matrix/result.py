@@ -84,6 +84,9 @@ class Goodput(Fact, frozen=True, kw_only=True):
 class Metrics(Fact, frozen=True, kw_only=True):
     """One measurement's numbers. Throughput counts only requests that ended well.
 
+    Tokens and rates are of the `duration_s` in which the load was fully on: what came then, by the clock, the
+    warm-up's last requests included. `requests_counted` adds up the shares of requests that came in it. `whole_s` is
+    the time from the first send to the last byte. Latencies are of all `requests_ok`.
     `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests. Null below the
     throughputs: not computed, by an older version or for want of requests. `requests_short` ended well with fewer
     tokens than asked for; `requests_late` were sent well after their schedule, which a closed loop does not have.
@@ -106,6 +109,8 @@ class Metrics(Fact, frozen=True, kw_only=True):
     input_tok_per_s_per_gpu: Amount
     output_tok_per_s_per_gpu: Amount
     total_tok_per_s_per_gpu: Amount
+    requests_counted: Amount | None = None
+    whole_s: Amount | None = None
     requests_short: Count | None = None
     requests_late: Count | None = None
     ttft_s_certified: Certified | None = None
@@ -127,7 +132,8 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     have added; null without kernel stamps. `achieved_concurrency`: mean requests in flight from when
     every stream had sent its first until the last was sent. In an open loop `asked_concurrency` is the most there
     may be in flight, `schedule_lateness_s_*` is sent minus scheduled, and the `held_requests`, due while every
-    stream was busy, are not in it.
+    stream was busy, are not in it. `workers` are the client's processes; CPU is of the busiest.
+    `stepped_share`: of the window, the time whose stamps a step of the wall clock may have put off by its size.
     """
 
     kernel_stamps: bool
@@ -144,10 +150,14 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
     schedule_lateness_s_p50: Amount | None = None
     schedule_lateness_s_p99: Amount | None = None
     held_requests: Count | None = None
+    workers: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    stepped_share: Amount | None = None
 
 
 class Energy(Fact, frozen=True, kw_only=True):
-    """Board energy over the measurement window, all the server's devices together."""
+    """Board energy over the `duration_s` of the metrics (`benchmarks.counting.counted_part`: tokens per joule need one
+    window), all the server's devices together.
+    """
 
     energy_j: Amount
     mean_power_w: Amount
@@ -182,7 +192,11 @@ class Provenance(Fact, frozen=True, kw_only=True):
 
 
 class PointResult(Fact, frozen=True, kw_only=True):
-    """`outcome` null means the point was running when this was last written: a killed runner leaves that."""
+    """`outcome` null means the point was running when this was last written: a killed runner leaves that.
+
+    `cache_hit_rate` is the share of prompt tokens, the warm-up's included, that the server's own counters say came from
+    its prefix cache; null with a `cache_reason`.
+    """
 
     schema_version: int = RESULT_SCHEMA
     run_id: str
@@ -200,6 +214,8 @@ class PointResult(Fact, frozen=True, kw_only=True):
     energy: Energy | None = None
     energy_reason: str = ""
     quality: Quality = Quality()
+    cache_hit_rate: Amount | None = None
+    cache_reason: Text = ""
     provenance: Provenance
 
 

@@ -24,6 +24,7 @@ CERTIFIED_REQUESTS = 662
 CERTIFIED_MAX_MINUTES = 60.0
 """A point that needs longer for that many requests is not certified: it would hold its server for hours."""
 CERTIFIED_GRACE_NIGHTS = 7
+REPEAT_FROM_POINTS = 2
 
 
 class Tier(IntEnum):
@@ -41,7 +42,8 @@ class Policy:
     """`window_minutes` is the length of the night; what is planned leaves `retry_share` of it, and of the GPU-hours, to
     second tries. Sentinels may claim `sentinel_share` of each label before the others, and what those leave: on a label
     that is too short for its sentinels, nothing else would ever be measured. `by_age` off is a fleet without a memory,
-    for comparison: all points every night, in the order of the files.
+    for comparison: all points every night, in the order of the files. A job of `repeat_from` points and more measures
+    its first one again as its last; null: none does.
     """
 
     window_minutes: float = 720.0
@@ -52,6 +54,7 @@ class Policy:
     sentinel_share: float = 0.7
     certified_nights: int | None = 28
     by_age: bool = True
+    repeat_from: int | None = REPEAT_FROM_POINTS
 
 
 DEFAULT_POLICY = Policy()
@@ -61,8 +64,9 @@ DEFAULT_POLICY = Policy()
 class Candidate:
     """A point that could be measured, with all that planning needs to know of it.
 
-    `series` is what it is measured with (digests of recipe and arguments); `curve` the frontier it belongs to; `load`
-    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified.
+    `served` is what it is measured with (`matrix.identity`); `curve` the frontier it belongs to; `load`
+    its requests in flight (or per second) per device. `certified_minutes` null: it cannot be certified. `repeatable`:
+    where it is the first of several on a server, it is also measured as the last.
     """
 
     id: str
@@ -78,8 +82,9 @@ class Candidate:
     measured_minutes: float
     certified_minutes: float | None
     every_nights: int
-    series: str
+    served: str
     load: float
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ class Seen:
     place it on its frontier.
     """
 
-    series: str
+    served: str
     seen: int | None = None
     ok: int | None = None
     failures: int = 0
@@ -127,7 +132,7 @@ def rota(candidates: Sequence[Candidate], memory: Mapping[str, Seen], night: int
     for one in candidates:
         past, is_sentinel = memory.get(one.key), one.key in watching and one.every_nights < policy.stale_nights
         age = age_of(past, night)
-        if past is None or past.series != one.series:
+        if past is None or past.served != one.served:
             tier = Tier.SENTINEL if is_sentinel else Tier.CHANGED
             wanted[one.id] = Want(candidate=one, tier=tier, why="new" if past is None else "changed")
         elif past.failures:
@@ -170,7 +175,7 @@ def _claim(want: Want, memory: Mapping[str, Seen], night: int) -> tuple[int, flo
     Equal ages by job, in an order that is nobody's alphabet and does not change with the fleet.
     """
     past = memory.get(want.candidate.key)
-    age = age_of(past, night) if past is not None and past.series == want.candidate.series else None
+    age = age_of(past, night) if past is not None and past.served == want.candidate.served else None
     older_first = -math.inf if age is None else -age
     return want.tier, older_first, hashed(want.candidate.job), want.candidate.id
 
@@ -272,7 +277,7 @@ def _certified(wanted: Mapping[str, Want], memory: Mapping[str, Seen], night: in
         if want.tier is not Tier.SENTINEL or one.certified_minutes is None:
             continue
         turn = (night + int(hashed(one.key), 16)) % every
-        last = None if past is None or past.series != one.series else past.certified
+        last = None if past is None or past.served != one.served else past.certified
         if turn < CERTIFIED_GRACE_NIGHTS and (last is None or night - last > CERTIFIED_GRACE_NIGHTS):
             due.add(name)
     return due

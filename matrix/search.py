@@ -11,22 +11,10 @@ import msgspec
 
 from matrix.facts import Fact, Positive, Seconds
 from matrix.point import Concurrency, Load, Point, Rate, digest, load_slug, named, point_key, slug_number
+from matrix.slo import Slo
 
 Factor = Annotated[float, msgspec.Meta(gt=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-
-
-class Slo(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """Limits on one request's latencies; what `percentile` of requests must keep, where a share is asked for."""
-
-    ttft_s: Seconds | None = None
-    tpot_s: Seconds | None = None
-    e2e_s: Seconds | None = None
-    percentile: Share = 0.99
-
-    def __post_init__(self) -> None:
-        if self.ttft_s is None and self.tpot_s is None and self.e2e_s is None:
-            raise ValueError("an SLO needs a limit: ttft_s, tpot_s or e2e_s")
 
 
 class Ramp(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="ramp", tag_field="kind"):

@@ -64,6 +64,7 @@ def _model(fleet: Fleet, name: str, model: Model) -> Iterator[Problem]:
     claims = (
         ("weights.revision", pinned),
         ("prompt_token_ids", isinstance(weights, HubWeights) and model.prompt_token_ids is not None),
+        ("tokenizer", isinstance(weights, HubWeights) and model.tokenizer is not None),
         ("trust_remote_code", model.trust_remote_code),
     )
     for field, claimed in claims:

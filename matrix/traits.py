@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from matrix.facts import RandomWorkload
+from matrix.facts import SizedWorkload
 from matrix.select import Traits
 from matrix.serving import device_count, pools
 
@@ -57,7 +57,7 @@ def _names(model_id: str, model: Model) -> tuple[str, ...]:
 
 def _traits(point: Point, *, model: tuple[str, ...], gpu: str, engine: str, precision: str) -> Traits:
     workload, sizes = point.workload, pools(point.layout)
-    lengths = ((workload.isl,), (workload.osl,)) if isinstance(workload, RandomWorkload) else ((), ())
+    lengths = ((workload.isl,), (workload.osl,)) if isinstance(workload, SizedWorkload) else ((), ())
     speculation = point.serving.speculation
     return Traits(
         model=model,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from matrix.plan import Job, Plan
 
+AGAIN = " (again)"
+"""What `templates/waves.yml` adds to a job's id to name its second wave."""
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
@@ -40,7 +42,9 @@ def without_unpinned(plan: Plan) -> Plan:
 
 
 def _blocked_unless_pinned(job: Job) -> Job:
-    return msgspec.structs.replace(job, blocked=job.blocked or why_unpinned(job.server))
+    why = why_unpinned(job.server)
+    remedy = "`inferfleet pin` fixes it, run one with `unpinned` measures it all the same"
+    return msgspec.structs.replace(job, blocked=job.blocked or (f"{why}; {remedy}" if why else None))
 
 
 def listed_as(job_id: str, listed: Container[str]) -> str | None:
@@ -51,6 +55,21 @@ def listed_as(job_id: str, listed: Container[str]) -> str | None:
         if not dot:
             return None
     return name
+
+
+def run_by(name: str, run_attempt: int) -> tuple[str, int]:
+    """The job id and the attempt of its artifact that GitHub's job of this name runs, in this attempt of its run.
+
+    Attempts 1 and 2 are the two waves of a run, 3 and 4 those of its first re-run: as `templates/waves.yml` counts.
+    """
+    if name.endswith(AGAIN):
+        return name.removesuffix(AGAIN), 2 * run_attempt
+    return name, 2 * run_attempt - 1
+
+
+def artifact_name(job_id: str, attempt: int) -> str:
+    """What a job uploads."""
+    return f"job-{job_id}-a{attempt}"
 
 
 def only(plan: Plan, names: Sequence[str]) -> Plan:

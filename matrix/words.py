@@ -29,6 +29,7 @@ class Reason(StrEnum):
     FD_LIMIT = "fd_limit"
     ENGINE_MISSING = "engine_missing"
     MODEL_MISSING = "model_missing"
+    PROMPTS_MISSING = "prompts_missing"
     PORT_CONFLICT = "port_conflict"
     INTERNAL_ERROR = "internal_error"
     # invalid: the server answered, but the number would mislead
@@ -41,9 +42,12 @@ class Reason(StrEnum):
     DUPLICATE_OUTPUTS = "duplicate_outputs"
     CLOCK_JUMP = "clock_jump"
     CLIENT_SATURATED = "client_saturated"
+    CACHE_HITS = "cache_hits"
+    ORDER_EFFECT = "order_effect"
     # cancelled
     INTERRUPTED = "interrupted"
     WINDOW_CLOSED = "window_closed"
+    NOTHING_TO_REPEAT = "nothing_to_repeat"
 
 
 _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
@@ -59,6 +63,7 @@ _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
         Reason.FD_LIMIT,
         Reason.ENGINE_MISSING,
         Reason.MODEL_MISSING,
+        Reason.PROMPTS_MISSING,
         Reason.PORT_CONFLICT,
         Reason.INTERNAL_ERROR,
     ),
@@ -72,8 +77,10 @@ _OUTCOMES: dict[Outcome, tuple[Reason, ...]] = {
         Reason.DUPLICATE_OUTPUTS,
         Reason.CLOCK_JUMP,
         Reason.CLIENT_SATURATED,
+        Reason.CACHE_HITS,
+        Reason.ORDER_EFFECT,
     ),
-    Outcome.CANCELLED: (Reason.INTERRUPTED, Reason.WINDOW_CLOSED),
+    Outcome.CANCELLED: (Reason.INTERRUPTED, Reason.WINDOW_CLOSED, Reason.NOTHING_TO_REPEAT),
 }
 
 OUTCOME_OF: dict[Reason, Outcome] = {reason: outcome for outcome, reasons in _OUTCOMES.items() for reason in reasons}
@@ -90,6 +97,12 @@ class Missing(StrEnum):
     NO_ARTIFACT = "no_artifact"
     NO_POINT_FILE = "no_point_file"
     BLOCKED = "blocked"
+    # instead of no_artifact, where GitHub's record of the job says more
+    RUNNER_LOST = "runner_lost"
+    NEVER_SCHEDULED = "never_scheduled"
+    JOB_CANCELLED = "job_cancelled"
+    UPLOAD_FAILED = "upload_failed"
+    EXPIRED = "expired"
 
 
 class Quarantine(StrEnum):
@@ -101,3 +114,6 @@ class Quarantine(StrEnum):
     UNPLANNED = "unplanned"
     CONFLICTING_COPIES = "conflicting_copies"
     ARITHMETIC = "arithmetic"
+    # against GitHub's own record of the job that is said to have sent it
+    JOB_MISMATCH = "job_mismatch"
+    OUTSIDE_JOB = "outside_job"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks.reference.sets import SHIPPED
 from launch.backends import BACKENDS
 from launch.engines import ENGINES
 from matrix.blocked import why_unpinned
@@ -30,7 +31,16 @@ ALL_OK, NOT_ALL_OK, INTERRUPTED = 0, 4, 130
 """Exit codes: 4 means the artifact is whole, and some of its points are not `ok`."""
 
 
-def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | None, *, unpinned: bool = False) -> int:
+def run(
+    plan_path: Path,
+    job_id: str,
+    out: Path,
+    attempt: int,
+    not_after: str | None,
+    *,
+    unpinned: bool = False,
+    prompts: Path = SHIPPED,
+) -> int:
     """Run one job of a plan; the exit code says whether every point ended `ok`."""
     plan = read_plan(plan_path)
     job = find_job(plan, job_id)
@@ -38,7 +48,10 @@ def run(plan_path: Path, job_id: str, out: Path, attempt: int, not_after: str | 
         raise FleetError(f"job {job_id} is planned and must not be launched: {why}")
     _require_empty(out)
     cancel = Cancel()
-    options = JobOptions(out=out, state=state_folder(), cancel=cancel, attempt=attempt, not_after=_instant(not_after))
+    until = _instant(not_after)
+    options = JobOptions(
+        out=out, state=state_folder(), cancel=cancel, attempt=attempt, not_after=until, prompts=prompts
+    )
     try:
         with cancel.by_signals():
             outcomes = run_job(plan, job, options, Progress.of(plan, (job_id,)))
@@ -56,6 +69,7 @@ def run_all(
     not_after: str | None = None,
     *,
     unpinned: bool = False,
+    prompts: Path = SHIPPED,
 ) -> int:
     """Run every launchable job that holds a selected point, one after the other, each whole and into its own artifact.
 
@@ -72,7 +86,9 @@ def run_all(
     try:
         with cancel.by_signals():
             for out, job in jobs.items():
-                options = JobOptions(out=out, state=state, cancel=cancel, attempt=attempt, not_after=until)
+                options = JobOptions(
+                    out=out, state=state, cancel=cancel, attempt=attempt, not_after=until, prompts=prompts
+                )
                 outcomes |= set(run_job(plan, job, options, progress).values())
     except CancelledError:
         click.echo("cancelled: what was measured is kept, the rest are `cancelled` or missing rows", err=True)

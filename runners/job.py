@@ -1,7 +1,8 @@
 """One job on this host: preflight, start the server, measure each point, stop it, leave a whole artifact.
 
 A point that fails does not take its siblings with it; a server that dies is started once more for the rest. A point
-that is to be alone gets a server of its own when the shared one is gone.
+that is to be alone gets a server of its own when the shared one is gone. The last on a shared server repeats the first,
+or nothing where that failed or the server is another one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.records import Target
+from benchmarks.reference.sets import SHIPPED
+from benchmarks.sources import NoPrompts
 from launch.backends import BACKENDS
 from launch.leftovers import remove
 from launch.ready import NotReady
 from matrix.atomic import write_atomic
 from matrix.errors import FleetError
-from matrix.words import Reason
+from matrix.point import twin_of
+from matrix.words import Outcome, Reason
+from runners.cachehits import CacheWatch
 from runners.cancel import Cancel, CancelledError
 from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
@@ -31,7 +36,6 @@ if TYPE_CHECKING:
     from launch.running import Running
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
-    from matrix.words import Outcome
     from runners.progress import Progress
 
 READY_DEADLINE_S = 1200.0
@@ -41,7 +45,10 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals."""
+    """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals.
+
+    `prompts` is the folder of sets of reference prompts.
+    """
 
     out: Path
     state: Path
@@ -51,6 +58,7 @@ class JobOptions:
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
     disk_floor_bytes: int = DISK_FLOOR_BYTES
+    prompts: Path = SHIPPED
 
 
 def run_job(plan: Plan, job: Job, options: JobOptions, progress: Progress) -> dict[str, Outcome]:
@@ -126,12 +134,20 @@ class _Run:
                 return False
             log = self.options.out / f"{log_name}{f'-{start + 1}' if start else ''}.log"
             self._serve(label, self._open(batch), log)
+            self._close_repeats(batch)
             if not self._open(batch):
                 return bool(self.ledger.open)
         for planned in self._open(batch):
             closed = self.ledger.close(planned.id, Reason.SERVER_EXITED, f"the server died {SERVER_STARTS} times")
             self._point_done(planned, closed)
         return bool(self.ledger.open)
+
+    def _close_repeats(self, batch: tuple[PlannedPoint, ...]) -> None:
+        """On another server a repeat would repeat nothing."""
+        for planned in self._open(batch):
+            if planned.point.repeat:
+                detail = "the server of the first measurement is gone"
+                self._point_done(planned, self.ledger.close(planned.id, Reason.NOTHING_TO_REPEAT, detail))
 
     def _open(self, batch: tuple[PlannedPoint, ...]) -> list[PlannedPoint]:
         return [planned for planned in batch if planned.id in self.ledger.open]
@@ -155,6 +171,10 @@ class _Run:
         for planned in points:
             if self._window_closed():
                 break
+            if planned.point.repeat and self.ledger.outcomes.get(twin_of(planned.point) or "") is not Outcome.OK:
+                detail = "the first measurement did not end ok"
+                self._point_done(planned, self.ledger.close(planned.id, Reason.NOTHING_TO_REPEAT, detail))
+                continue
             self._measure(started, planned)
             if not started.alive():
                 break
@@ -177,7 +197,12 @@ class _Run:
                     check()
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
-                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress)
+                watch = CacheWatch(target)
+                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress, self.options.prompts)
+                measured = watch.judged(measured, planned.point.workload)
+        except NoPrompts as error:
+            self._point_done(planned, self.ledger.close(planned.id, error.reason, str(error)))
+            return
         except (OSError, FleetError) as error:  # of this host or this point: its siblings may still be measured
             self._point_done(planned, self.ledger.close(planned.id, Reason.INTERNAL_ERROR, str(error)))
             return

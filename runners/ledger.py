@@ -33,7 +33,10 @@ _HEAD_CHARS = 400
 
 
 class Ledger:
-    """Writes one job's results under `out/points/`. `open` are the points that have not ended yet."""
+    """Writes one job's results under `out/points/`. `open` are the points that have not ended yet.
+
+    `outcomes` are of points in their own right: a repeat is evidence about one, and cannot fail a job.
+    """
 
     def __init__(self, plan: Plan, job: Job, out: Path, attempt: int, host: str) -> None:
         self._plan, self._job, self._out, self._attempt, self._host = plan, job, out, attempt, host
@@ -74,6 +77,8 @@ class Ledger:
             client=measured.client,
             energy_reason="no power meter on this host",
             quality=measured.quality,
+            cache_hit_rate=measured.cache_hit_rate,
+            cache_reason=clean(measured.cache_reason),
         )
         return self._end(result)
 
@@ -96,9 +101,9 @@ class Ledger:
 
     def _end(self, result: PointResult) -> PointResult:
         self._write(result)
-        if result.outcome is not None:
+        planned = self.open.pop(result.point_id)
+        if result.outcome is not None and not planned.point.repeat:
             self.outcomes[result.point_id] = result.outcome
-        self.open.pop(result.point_id)
         return result
 
     def _draft(self, point: PlannedPoint, order: int) -> PointResult:
@@ -113,6 +118,7 @@ class Ledger:
             detail="not ended",
             started_at=_now(),
             quality=Quality(reason="not measured"),
+            cache_reason="not measured",
             provenance=Provenance(
                 recipe_digest=self._job.recipe_digest,
                 server_args_digest=server.args_digest,

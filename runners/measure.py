@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
-from benchmarks.prompts import point_seed, random_prompts
-from benchmarks.records import LoadOptions, StopRule
+from benchmarks.prompts import point_seed, point_seeds
+from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.reference.sets import SHIPPED
+from benchmarks.sources import prompts_of, require_tokenizer, target_for
 from benchmarks.warming import warmup_requests
-from matrix.facts import TraceWorkload, token_range
+from matrix.facts import ReferenceWorkload, TraceWorkload
 from matrix.result import ClientBudget, Metrics, Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from benchmarks.prompts import Purpose
-    from benchmarks.records import Prompt, RequestRecord, Target, Window
+    from benchmarks.prompts import Numbered, Purpose
+    from benchmarks.records import RequestRecord, Target, Window
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
 
@@ -36,6 +39,8 @@ class Measured:
     client: ClientBudget
     quality: Quality
     records: tuple[RequestRecord, ...]
+    cache_hit_rate: float | None = None
+    cache_reason: str = "not scraped"
 
 
 def measure(
@@ -44,26 +49,27 @@ def measure(
     planned: PlannedPoint,
     night_seed: int,
     on_progress: Callable[[str, int, float], None],
+    sets: Path = SHIPPED,
 ) -> Measured:
-    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`."""
+    """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`; `sets` is the folder of
+    reference prompts. Raises NoPrompts where they cannot be had.
+    """
     point = planned.point
     workload, length = point.workload, point.workload.run_length
     if isinstance(workload, TraceWorkload):
         raise TypeError(f"{planned.id}: traces cannot be replayed yet; the planner blocks them")
+    if isinstance(workload, ReferenceWorkload):
+        require_tokenizer(workload, target)
+    target = target_for(workload, target)
 
-    def prompts(purpose: Purpose) -> Iterator[Prompt]:
-        return random_prompts(workload, token_range(server.model), point_seed(night_seed, planned.key, purpose))
+    def prompts(purpose: Purpose) -> Numbered:
+        return prompts_of(workload, server.model, point_seeds(night_seed, planned.key, purpose), sets)
 
-    # Drained, not handed over: the whole-run throughput counts the window's own tokens only, and warm-up requests
-    # that ended inside it would have taken up to half of a short window's capacity uncounted.
-    warmups = warmup_requests(point.load, length.warmup_requests_per_stream)
-    run_load(
-        target,
-        prompts("warmup"),
-        point.load,
-        StopRule(min_s=0.0, max_s=WARMUP_MAX_S, min_requests=warmups),
-        lambda done, s: on_progress("warm-up", done, s),
-        LoadOptions(seed=point_seed(night_seed, planned.key, "warmup")),
+    warmup = Warmup(
+        prompts=prompts("warmup"),
+        requests=warmup_requests(point.load, length.warmup_requests_per_stream),
+        max_s=WARMUP_MAX_S,
+        on_progress=lambda done, s: on_progress("warm-up", done, s),
     )
     stop = StopRule(min_s=length.min_s, max_s=length.max_s, min_requests=length.min_requests)
     window = run_load(
@@ -72,9 +78,9 @@ def measure(
         point.load,
         stop,
         lambda done, s: on_progress("measure", done, s),
-        LoadOptions(seed=point_seed(night_seed, planned.key, "measure")),
+        LoadOptions(warmup=warmup, seed=point_seed(night_seed, planned.key, "measure")),
     )
-    metrics = summarize(window, server.devices)
+    metrics = summarize(window, server.devices, workload.slo)
     budget = client_budget(window, point.load)
     reasons, detail = judge(window, metrics, budget)
     return Measured(
@@ -94,5 +100,5 @@ def _quality(window: Window) -> Quality:
     received = sum(record.output_tokens or 0 for record in good)
     return Quality(
         length_ratio=received / asked if asked else None,
-        reason="greedy token-match needs a reference run: none exists for random prompts",
+        reason="greedy token-match needs a reference run: there is none",
     )

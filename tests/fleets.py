@@ -45,13 +45,13 @@ short:
   name: 16 in, 64 out
   isl: 16
   osl: 64
-  run_length: {min_s: 0.2, max_s: 20, min_requests: 4}
+  run_length: {min_s: 0.2, max_s: 20, min_requests: 4, repeat_first: false}
 long:
   kind: random
   name: 128 in, 32 out
   isl: 128
   osl: 32
-  run_length: {min_s: 0.2, max_s: 20, min_requests: 4}
+  run_length: {min_s: 0.2, max_s: 20, min_requests: 4, repeat_first: false}
 """
 
 

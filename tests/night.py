@@ -66,14 +66,16 @@ class Night:
         return ("run", "--plan", self.plan_path, "--job", job_id, "--out", out, "--attempt", str(attempt))
 
 
-def make_night(root: Path, *, recipe: str = RECIPE, workloads: str = WORKLOADS) -> Night:
-    """Write the tiny model and a fleet around it, and plan it."""
+def make_night(root: Path, *, recipe: str = RECIPE, workloads: str = WORKLOADS, tokenizer: str | None = None) -> Night:
+    """Write the tiny model and a fleet around it, and plan it. `tokenizer` is its fingerprint, if it is to have one."""
     night = Night(root)
     (root / "tmp").mkdir(parents=True)
     weights = root / "tiny.gguf"
     write_tiny_model(weights)
     low, high = token_range(tiny_model(weights))
     model = MODEL.replace("PATH", str(weights)).replace("vocab_size: 256", f"vocab_size: {len(VOCABULARY)}")
+    if tokenizer is not None:
+        model += f'  tokenizer: "{tokenizer}"\n'
     write_fleet(night.fleet, recipe=recipe, model=model.replace("[0, 255]", f"[{low}, {high}]"), workloads=workloads)
     planned = night.call("plan", "--fleet", night.fleet, "--out", night.plan_path)
     assert planned.returncode == 0, planned.stderr

@@ -93,3 +93,22 @@ def test_every_word_of_how_a_point_can_end_is_documented() -> None:
     text = (ROOT / "matrix" / "README.md").read_text()
     words = [*Outcome, *Reason, *Missing, *Quarantine]
     assert [word for word in words if f"`{word}`" not in text] == []
+
+
+def test_the_walk_throughs_are_short_and_tell_the_truth_too(tmp_path: Path) -> None:
+    import shutil
+
+    from matrix.check import check
+    from matrix.fleet import DATA, load_fleet
+
+    text = (ROOT / "MAINTAINING.md").read_text()
+    assert len(text.splitlines()) <= 150
+    test_every_command_the_docs_name_exists(text)
+    test_every_make_target_the_docs_name_exists(text)
+    test_every_relative_link_leads_to_a_file(text)
+    (host,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    shutil.copytree(DATA, tmp_path / "data")
+    (tmp_path / "data" / "hosts" / "mine.yaml").write_text(host)
+    fleet = load_fleet(tmp_path / "data")
+    assert check(fleet) == []
+    assert fleet.hosts["my-h200"].by_hand

@@ -15,7 +15,11 @@ from matrix.render import WORKFLOWS
 
 FILES = sorted((ROOT / WORKFLOWS).glob("*.yml"))
 TRIGGERS = {"schedule", "workflow_dispatch", "pull_request", "push"}
-WRITES = {("nightly.yml", "dispatch", "actions"), ("publish.yml", "publish", "contents")}
+WRITES = {
+    ("nightly.yml", "dispatch", "actions"),
+    ("publish.yml", "publish", "contents"),
+    ("comment.yml", "comment", "pull-requests"),
+}
 ENVIRONMENTS = {("publish.yml", "publish"): "publish", ("approve-sweep.yml", "select"): "approve-sweep"}
 PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40}")
 Tree = dict[str, Node]
@@ -40,6 +44,8 @@ def violations(name: str, text: str) -> list[str]:
         found.append("permissions at the top")
     if "concurrency" not in workflow:
         found.append("no concurrency group")
+    if name != "run-one.yml" and "--unpinned" in text:
+        found.append("runs what could change under its name, though nobody asked for it")
     found += [word for word in ("secrets.", "secrets:", "actions/cache", "GITHUB_ENV", "id-token") if word in text]
     found += [
         f"no version beside {line.strip()}" for line in text.splitlines() if re.search(r"uses: .*@(?!.* # v)", line)
@@ -58,6 +64,10 @@ def _job_violations(place: tuple[str, str], job: Tree, triggers: set[str]) -> li
         found.append("no permissions or no timeout")
     if place in ENVIRONMENTS and job.get("environment") != ENVIRONMENTS[place]:
         found.append("no environment")
+    if "pull_request" in triggers and set(grants.items()) - {("contents", "read")}:
+        found.append("whoever opens a pull request may do more than read")
+    if "write" in grants.values() and job.get("if") != "github.ref == 'refs/heads/main'" and "needs" not in job:
+        found.append("writes from another branch than main")
     if ours and triggers & {"pull_request", "push"}:
         found.append("a runner of ours for whoever opens a pull request")
     if ours and grants != {"contents": "read"}:
@@ -107,12 +117,20 @@ def test_there_are_workflows_to_look_at() -> None:
         ("sweep-00.yml", "          JOB: ${{ matrix.id }}", "          GITHUB_TOKEN: ${{ github.token }}"),
         ("sweep-00.yml", "contents: read # to check out\n    strategy", "contents: write # hm\n    strategy"),
         ("sweep-00.yml", "    timeout-minutes: 840\n", ""),
+        ("sweep-00.yml", "PINNED: --pinned", "PINNED: --unpinned"),
+        ("approve-sweep.yml", "PINNED: --pinned", "PINNED: --unpinned"),
         ("sweep-00.yml", " # v5.0.0", ""),
         ("nightly.yml", "08c6903cd8c0fde910a37f88322edcfb5dd907a8", "v5"),
         ("nightly.yml", " # to start the sweeps", ""),
         ("publish.yml", "    environment: publish\n", ""),
         ("publish.yml", "${{ github.token }}", "${{ secrets.PAT }}"),
         ("publish.yml", "concurrency:", "other:"),
+        ("comment.yml", "  workflow_dispatch:", "  workflow_run:"),
+        ("comment.yml", "  schedule:", "  pull_request:"),
+        ("comment.yml", "github.ref == 'refs/heads/main'", "true"),
+        ("comment.yml", "    steps:", "    steps:\n      - uses: actions/download-artifact@v6"),
+        ("comment.yml", "actions: read # to find", "actions: write # to find"),
+        ("pr-check.yml", "contents: read # to check out", "pull-requests: write # to comment"),
         ("run-one.yml", "contents: read # to check out\n    strategy", "id-token: write # hm\n    strategy"),
     ],
 )

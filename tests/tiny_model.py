@@ -22,9 +22,9 @@ _LAYERS = 2
 _MAX_CONTEXT = 4096
 _SPECIAL = ("<s>", "</s>", "<pad>")
 _ALPHABET = (*string.ascii_letters, *string.digits, ".", ",", "\u0120", "\u010a")  # byte-level BPE's space and newline
-_PAIRS = tuple((first, second) for first in string.ascii_letters for second in string.ascii_lowercase)
+PAIRS = tuple((first, second) for first in string.ascii_letters for second in string.ascii_lowercase)
 # ASCII only: every token is whole text, so a server streams exactly one text chunk per token.
-VOCABULARY = (*_SPECIAL, *_ALPHABET, *(first + second for first, second in _PAIRS))
+VOCABULARY = (*_SPECIAL, *_ALPHABET, *(first + second for first, second in PAIRS))
 
 
 def tiny_model(path: Path) -> Model:
@@ -71,7 +71,7 @@ def _tokenizer(writer: GGUFWriter) -> None:
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(VOCABULARY)
     writer.add_token_types([*special, *([TokenType.NORMAL] * (len(VOCABULARY) - len(special)))])
-    writer.add_token_merges([f"{first} {second}" for first, second in _PAIRS])
+    writer.add_token_merges([f"{first} {second}" for first, second in PAIRS])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
     writer.add_pad_token_id(2)

@@ -10,8 +10,22 @@ import pyarrow.compute as pc
 from aggregate.dataset import to_rows
 from aggregate.frontier import Direction, frontier_mask
 from aggregate.frontiers import GROUP, entrants
+from aggregate.sharing import sharing
 from aggregate.site.page import PageModel, page_model
-from aggregate.site.records import AxisX, AxisY, DeviceKind, Figures, Frontier, Gap, Group, Measurement, Night, Origin
+from aggregate.site.records import (
+    AxisX,
+    AxisY,
+    DeviceKind,
+    Figures,
+    Frontier,
+    Gap,
+    Group,
+    Measurement,
+    Night,
+    Origin,
+    SharedAlone,
+)
+from aggregate.terminal import change_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -20,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aggregate.rows import Row
+    from aggregate.sharing import RecipeSharing
     from aggregate.site.published import PublishedRow
     from matrix.facts import Gpu
 
@@ -40,13 +55,21 @@ def page_of(table: pa.Table, published: tuple[PublishedRow, ...], gpus: Mapping[
         measurements=tuple(_measurement(row) for row in found.to_dict("records")),
         frontiers=tuple(frontier for _, rows in found.groupby(GROUP, sort=True) for frontier in _frontiers(rows)),
         published=published,
+        sharing=tuple(_shared_alone(one) for one in sharing(table).recipes),
+    )
+
+
+def _shared_alone(one: RecipeSharing) -> SharedAlone:
+    throughput, tpot = map(change_text, one.differences)
+    return SharedAlone(
+        recipe=one.recipe, throughput=throughput, tpot=tpot, nights=one.observations, verdict=one.verdict
     )
 
 
 def _newest_run(table: pa.Table) -> tuple[Row, ...]:
-    """All rows of the run planned last: run ids of one night sort by the time they were made."""
+    """All points of the run planned last, without repeats: run ids of one night sort by the time they were made."""
     newest = max(zip(table["night"].to_pylist(), table["run_id"].to_pylist(), strict=True))[1]
-    return tuple(to_rows(table.filter(pc.equal(table["run_id"], newest))))
+    return tuple(row for row in to_rows(table.filter(pc.equal(table["run_id"], newest))) if not row.repeat)
 
 
 def _night(rows: tuple[Row, ...]) -> Night:
@@ -101,15 +124,23 @@ def _measurement(row: Mapping[Hashable, object]) -> Measurement:
     label = f"{plain['recipe']} · {plain['layout_name']}"
     if plain["power_cap_w"] is not None:
         label += f" · {plain['power_cap_w']} W"
+    if plain["rate_per_s"] is not None:  # a curve of its own: its loads are not those of a closed loop
+        label += f" · {_arrivals(plain)}"
     return Measurement(
         id=str(plain["series"]),
         group=_group_id(row),
         series=label,
         label=label,
         concurrency=msgspec.convert(plain["concurrency"], int),
+        rate_per_s=msgspec.convert(plain["rate_per_s"], float | None),
         figures=msgspec.convert(_figures(plain), Figures),
         origin=msgspec.convert(_origin(plain), Origin),
     )
+
+
+def _arrivals(row: Mapping[str, object]) -> str:
+    shape = f" of burstiness {row['burstiness']:g}" if row["arrival"] == "gamma" else ""
+    return f"{row['arrival']} arrivals{shape}"
 
 
 def _plain(value: object) -> object:
@@ -130,6 +161,8 @@ def _figures(row: Mapping[str, object]) -> dict[str, object]:
         "requests": row["n_requests"],
         "nights": row["n_nights"],
         "spread": None if one_night else row["spread"],
+        "goodput_requests_per_s": row["goodput_requests_per_s"],
+        "goodput_share": row["goodput_share"],
     }
 
 
@@ -139,7 +172,13 @@ def _origin(row: Mapping[str, object]) -> dict[str, object]:
         "client_cpu_share": row["cpu_share"],
         "client_achieved_concurrency": row["achieved_concurrency"],
         "client_stamp_delay_p99_s": row["stamp_delay_s_p99"],
+        "client_workers": _whole(row["workers"]),
     }
+
+
+def _whole(value: object) -> int | None:
+    """pandas makes a column of integers with a null in it one of floats."""
+    return round(value) if isinstance(value, int | float) else None
 
 
 def _frontiers(rows: pd.DataFrame) -> list[Frontier]:

@@ -46,8 +46,9 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 MEASURED_HEADER = (
-    "model", "workload", "configuration", "concurrency", "on_frontier",
+    "model", "workload", "configuration", "concurrency", "rate_per_s", "on_frontier",
     "interactivity_tok_per_s", "ttft_p50_s", "e2e_p50_s", "output_tok_per_s_per_device", "total_tok_per_s_per_device",
+    "goodput_requests_per_s", "goodput_share", "goodput_limits",
     "requests", "nights", "spread", "night", "run_id", "attempt", "job_id", "point_id", "point_key", "host", "engine",
     "engine_version", "image", "precision", "recipe", "recipe_digest", "server_args_digest", "git_sha", "seed",
     "duration_s",
@@ -74,9 +75,10 @@ def measured_csv(model: PageModel) -> str:
 def _measured(dot: Measurement, on_frontier: bool) -> tuple[Cell, ...]:
     figures, origin = dot.figures, dot.origin
     return (
-        dot.label, dot.concurrency, str(on_frontier).lower(),
+        dot.label, dot.concurrency, dot.rate_per_s, str(on_frontier).lower(),
         figures.interactivity_tok_per_s, figures.ttft_p50_s, figures.e2e_p50_s,
         figures.output_tok_per_s_per_device, figures.total_tok_per_s_per_device,
+        figures.goodput_requests_per_s, figures.goodput_share, origin.goodput_limits,
         figures.requests, figures.nights, figures.spread, origin.night, origin.run_id, origin.attempt, origin.job_id,
         origin.point_id, origin.point_key, origin.host, origin.engine, origin.engine_version, origin.image,
         origin.precision, origin.recipe, origin.recipe_digest, origin.server_args_digest, origin.git_sha, origin.seed,

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aggregate.site.records import Figures
+    from aggregate.site.records import Figures, Measurement
 
 UNKNOWN = "not recorded"
 
@@ -38,6 +38,18 @@ def plural(count: int, one: str) -> str:
 def evidence(figures: Figures) -> str:
     """How much stands behind a number: `412 requests, 3 nights`."""
     return f"{plural(figures.requests, 'request')}, {plural(figures.nights, 'night')}"
+
+
+def load(dot: Measurement) -> str:
+    """`16` requests in flight, or `2.5/s`: as short as a chart's label."""
+    return f"{dot.concurrency}" if dot.rate_per_s is None else f"{dot.rate_per_s:g}/s"
+
+
+def goodput(figures: Figures) -> str:
+    """`1.25 (98.0 %)`: requests per second within the limits, and their share of all; a dash without limits."""
+    if figures.goodput_requests_per_s is None:
+        return "–"
+    return f"{significant(figures.goodput_requests_per_s)} ({percent(figures.goodput_share)})"
 
 
 def short(digest: str) -> str:

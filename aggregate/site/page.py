@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from aggregate.site.published import PublishedGroup, PublishedRow, published_groups
-from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night
+from aggregate.site.records import DeviceKind, Frontier, Gap, Group, Measurement, Night, SharedAlone
 from matrix.facts import Fact
 
 MISSING = "missing"
@@ -38,6 +38,7 @@ class PageModel(Fact, frozen=True, kw_only=True):
     failed: tuple[Gap, ...]
     missing: tuple[Gap, ...]
     published: tuple[PublishedGroup, ...]
+    sharing: tuple[SharedAlone, ...] = ()
 
 
 def page_model(
@@ -47,6 +48,7 @@ def page_model(
     measurements: tuple[Measurement, ...],
     frontiers: tuple[Frontier, ...],
     published: tuple[PublishedRow, ...],
+    sharing: tuple[SharedAlone, ...] = (),
 ) -> PageModel:
     """The page of one night. Groups without a dot are left out; gaps never are."""
     views = sorted((_group_view(group, measurements, frontiers) for group in groups), key=_view_order)
@@ -56,6 +58,7 @@ def page_model(
         failed=tuple(gap for gap in night.gaps if gap.outcome != MISSING),
         missing=tuple(gap for gap in night.gaps if gap.outcome == MISSING),
         published=published_groups(published),
+        sharing=sharing,
     )
 
 
@@ -94,10 +97,15 @@ def _series_views(dots: tuple[Measurement, ...]) -> tuple[SeriesView, ...]:
             id=series,
             label=label,
             style=style,
-            dots=tuple(sorted((dot for dot in dots if dot.series == series), key=lambda dot: dot.concurrency)),
+            dots=tuple(sorted((dot for dot in dots if dot.series == series), key=_load_order)),
         )
         for style, (label, series) in enumerate(names)
     )
+
+
+def _load_order(dot: Measurement) -> tuple[float, int]:
+    """A series has one kind of load: rates, or requests in flight."""
+    return dot.rate_per_s or 0.0, dot.concurrency
 
 
 def _view_order(view: GroupView) -> tuple[int, str, str, str]:

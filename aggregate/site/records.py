@@ -16,7 +16,8 @@ AxisY = Literal["output", "total"]
 class Figures(Fact, frozen=True, kw_only=True):
     """The numbers of one dot: medians over `nights` nights; `requests` is the sum over them.
 
-    `spread` is (max - min) / median of output throughput over those nights; null for a single night.
+    `spread` is (max - min) / median of output throughput over those nights; null for a single night. `goodput_*` are
+    null where the workload has no limits.
     """
 
     interactivity_tok_per_s: float
@@ -27,6 +28,8 @@ class Figures(Fact, frozen=True, kw_only=True):
     requests: int
     nights: int
     spread: float | None = None
+    goodput_requests_per_s: float | None = None
+    goodput_share: float | None = None
 
 
 class Origin(Fact, frozen=True, kw_only=True):
@@ -53,17 +56,33 @@ class Origin(Fact, frozen=True, kw_only=True):
     client_cpu_share: float | None = None
     client_achieved_concurrency: float | None = None
     client_stamp_delay_p99_s: float | None = None
+    client_workers: int | None = None
     length_ratio: float | None = None
+    goodput_limits: str | None = None
+
+
+class SharedAlone(Fact, frozen=True, kw_only=True):
+    """What sharing a server changed for one recipe: texts, for the page says them and computes nothing."""
+
+    recipe: str
+    throughput: str
+    tpot: str
+    nights: int
+    verdict: str
 
 
 class Measurement(Fact, frozen=True, kw_only=True):
-    """One dot: a point of a series. `series` is the identity of a server configuration, `label` its short name."""
+    """One dot: a point of a series. `series` is the identity of a server configuration, `label` its short name.
+
+    With a `rate_per_s` requests came at that rate, and `concurrency` is the most there might be in flight.
+    """
 
     id: str
     group: str
     series: str
     label: str
     concurrency: int
+    rate_per_s: float | None = None
     figures: Figures
     origin: Origin
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import jinja2
 
 from aggregate.site.exports import gaps_csv, measured_csv, script
-from aggregate.site.figures import UNKNOWN, evidence, milliseconds, percent, plural, short, significant
+from aggregate.site.figures import UNKNOWN, evidence, goodput, load, milliseconds, percent, plural, short, significant
 from aggregate.site.page import GroupView, PageModel, SeriesView, on_main_frontier
 from aggregate.site.published import PublishedGroup
 from aggregate.site.records import Measurement
@@ -77,7 +77,7 @@ def group_title(view: GroupView) -> str:
 
 
 def table_rows(view: GroupView) -> tuple[TableRow, ...]:
-    """A group's dots, configuration by configuration, in order of concurrency."""
+    """A group's dots, configuration by configuration, in order of load."""
     best = on_main_frontier(view)
     return tuple(
         TableRow(
@@ -105,6 +105,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "evidence": evidence,
+        "goodput": goodput,
+        "load": load,
         "milliseconds": milliseconds,
         "percent": percent,
         "plural": plural,

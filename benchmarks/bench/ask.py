@@ -70,7 +70,7 @@ class Server:
         """Ids of what is served. Raises FleetError with what came instead."""
         where = f"{self.address}/v1/models"
         try:
-            status, body = self._ask("/v1/models", None)
+            status, body = self.ask("/v1/models", None)
         except (OSError, http.client.HTTPException) as error:
             raise FleetError(f"{where}: no answer: {error or type(error).__name__}") from None
         try:
@@ -92,10 +92,11 @@ class Server:
         return None
 
     def _tokens(self, name: str, said: Mapping[str, str | bool], text: str) -> tuple[int, ...]:
-        status, body = self._ask("/tokenize", {**said, name: text})
+        status, body = self.ask("/tokenize", {**said, name: text})
         return msgspec.json.decode(body, type=_Tokens).tokens if status == 200 else ()
 
-    def _ask(self, path: str, body: Mapping[str, str | bool] | None) -> tuple[int, bytes]:
+    def ask(self, path: str, body: Mapping[str, str | bool] | None) -> tuple[int, bytes]:
+        """Status and body. Raises OSError or HTTPException."""
         host, port, tls = self.address
         kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
         connection = kind(host, port, timeout=ASK_S)

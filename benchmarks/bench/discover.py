@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -12,21 +12,28 @@ import msgspec
 from benchmarks.bench.ask import Server, address_of
 from benchmarks.bench.words import single_tokens, untested_words, word_prompts
 from benchmarks.client import run_load
-from benchmarks.prompts import Numbered, random_prompts
+from benchmarks.prompts import Numbered, Seeds, prefixed_random_prompts
 from benchmarks.records import RequestError, StopRule, Target
+from benchmarks.reference.draw import Cuts, reference_prompts
+from benchmarks.reference.draw import word_prompts as set_words
+from benchmarks.reference.encoders import fingerprint
+from benchmarks.reference.sets import read_set
 from benchmarks.requests import CHAT, auth_headers
 from matrix.dialect import Dialect
 from matrix.errors import FleetError, nearest
-from matrix.facts import RandomWorkload
+from matrix.facts import RandomWorkload, ReferenceWorkload
 from matrix.point import Concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from benchmarks.bench.ask import Tokenize
     from benchmarks.bench.options import BenchOptions
     from benchmarks.bench.words import Word
     from benchmarks.records import Prompt, RequestRecord
     from matrix.dialect import Scalar
+    from matrix.facts import SizedWorkload
 
 PROBE_S = 300.0
 """A server may compile or load on its first request."""
@@ -37,19 +44,38 @@ _HOPELESS = {RequestError.REFUSED, RequestError.TIMEOUT, RequestError.STALLED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSource:
-    """Token ids of a range, or words. `rough`: nobody has counted the words' tokens."""
+    """Token ids of a range, or words, or a set of reference prompts.
+
+    `rough`: nobody has counted the words' tokens. `unproven`: nobody compared the set's tokenizer with the server's.
+    """
 
     token_ids: tuple[int, int] | None = None
     words: tuple[Word, ...] = ()
+    reference: Cuts | None = None
     rough: bool = False
+    unproven: bool = False
     template_tokens: int = 0
 
-    def prompts(self, workload: RandomWorkload, seed: str) -> Numbered:
+    def prompts(self, workload: SizedWorkload, seeds: Seeds) -> Numbered:
         """Endless; other seeds, other prompts."""
-        if self.token_ids is None:
-            return word_prompts(self.words, workload, seed, self.template_tokens)
-        drawn = random_prompts(workload, self.token_ids, seed)
+        if isinstance(workload, ReferenceWorkload):
+            drawn = reference_prompts(workload, self._cuts(), seeds)
+        elif self.token_ids is None:
+            return word_prompts(self.words, workload, seeds, self.template_tokens)
+        else:
+            drawn = prefixed_random_prompts(workload, self.token_ids, seeds)
         return Numbered(partial(_in_template, drawn.at, self.template_tokens))
+
+    def small(self, osl: int, seed: str) -> Numbered:
+        """Short questions, to find out how the server wants to be asked."""
+        if self.reference is not None:
+            return set_words(self.reference, PROBE_TOKENS, osl, seed)
+        return self.prompts(RandomWorkload(name="probe", isl=PROBE_TOKENS, osl=osl, ratio=1.0), Seeds(seed, seed))
+
+    def _cuts(self) -> Cuts:
+        if self.reference is None:
+            raise TypeError("a reference workload comes with the file of its set")
+        return self.reference
 
 
 def _in_template(drawn: Callable[[int], Prompt], template_tokens: int, number: int) -> Prompt:
@@ -104,6 +130,8 @@ def _source(server: Server, model: str, options: BenchOptions) -> PromptSource:
     if options.token_ids is not None:
         return PromptSource(token_ids=options.token_ids)
     tokenize = server.tokenizer(model)
+    if options.reference is not None:
+        return _reference(options.reference, options.url, tokenize)
     words = single_tokens(tokenize) if tokenize else ()
     if words:
         return PromptSource(words=words)
@@ -115,9 +143,17 @@ def _source(server: Server, model: str, options: BenchOptions) -> PromptSource:
     )
 
 
+def _reference(path: Path, url: str, tokenize: Tokenize | None) -> PromptSource:
+    made, _ = read_set(path)
+    if tokenize is not None and fingerprint(tokenize) != made.tokenizer.fingerprint:
+        remedy = f"make one for it: `inferfleet prompts build --tokenizer {url} --isl ...`"
+        raise FleetError(f"{path} was made with {made.tokenizer.made_with}, and {url} tokenizes otherwise: {remedy}")
+    return PromptSource(reference=Cuts.of(made), unproven=tokenize is None)
+
+
 def _spellings(options: BenchOptions, source: PromptSource) -> Iterator[Dialect]:
     """From the one that says most to the one every server takes."""
-    text_only = options.chat or options.text
+    text_only = options.chat or options.text or source.unproven  # the server counts the tokens of a text
     by_ids = [by_ids for by_ids in (True, False) if not (by_ids and text_only) and (by_ids or not source.token_ids)]
     exact: list[dict[str, Scalar]] = [{"ignore_eos": True}, {}]
     for ids, exact_length, usage in product(by_ids, exact, (True, False)):
@@ -145,21 +181,15 @@ def _with_connections(target: Target, source: PromptSource, options: BenchOption
 def _small_load(
     target: Target, source: PromptSource, seed: str, *, requests: int, osl: int
 ) -> tuple[RequestRecord, ...]:
-    small = RandomWorkload(name="probe", isl=PROBE_TOKENS, osl=osl, ratio=1.0)
     stop = StopRule(min_s=0.0, max_s=PROBE_S, min_requests=requests, request_timeout_s=PROBE_S, stall_s=PROBE_S)
-    return run_load(target, source.prompts(small, seed), Concurrency(streams=1), stop).records
+    return run_load(target, source.small(osl, seed), Concurrency(streams=1), stop).records
 
 
 def _found(target: Target, source: PromptSource, record: RequestRecord) -> Found:
     """What the server counts beyond the prompt (a template, a BOS) is part of what is asked of it from now on."""
     added = (record.input_tokens or 0) - record.asked_input_tokens
-    known = PromptSource(
-        token_ids=source.token_ids,
-        words=source.words,
-        rough=source.rough,
-        template_tokens=0 if source.rough else max(0, added),
-    )
-    return Found(target=target, source=known, notes=_notes(record, target.dialect, rough=source.rough))
+    known = replace(source, template_tokens=0 if source.rough else max(0, added))
+    return Found(target=target, source=known, notes=_notes(record, target.dialect, source))
 
 
 def _said(dialect: Dialect) -> str:
@@ -168,9 +198,11 @@ def _said(dialect: Dialect) -> str:
     return " with ".join([prompt, *([", ".join(extras)] if extras else [])])
 
 
-def _notes(record: RequestRecord, dialect: Dialect, *, rough: bool) -> tuple[str, ...]:
+def _notes(record: RequestRecord, dialect: Dialect, source: PromptSource) -> tuple[str, ...]:
     notes = []
-    if rough:
+    if source.unproven:
+        notes.append("the server has no /tokenize: that the set is for its tokenizer is only known from `usage`")
+    if source.rough:
         notes.append("prompts are as many words as tokens were asked for; what they came to is what `usage` says")
     if not dialect.exact_length:
         notes.append("the server takes no ignore_eos: answers may end before the asked length")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from benchmarks.bench.options import BenchOptions, Outputs
-from matrix.errors import FleetError
-from matrix.facts import Fact, RandomWorkload
+from benchmarks.reference.sets import read_set
+from matrix.errors import FleetError, listed
+from matrix.facts import Fact, RandomWorkload, ReferenceWorkload
 from matrix.point import Concurrency, Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matrix.facts import SizedWorkload
     from matrix.point import Load
 
 DEFAULT_CONCURRENCY = 8
@@ -38,6 +40,9 @@ class Flags(Fact, frozen=True, kw_only=True):
     seconds: float
     requests: int | None
     warmup: int
+    shared_prefix_share: float
+    prefix_groups: int
+    reference: Path | None
     token_ids: str | None
     text: bool
     chat: bool
@@ -58,12 +63,13 @@ def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
     options = BenchOptions(
         url=flags.url,
         load=_load(flags),
-        workload=RandomWorkload(name="bench", isl=flags.isl, osl=flags.osl, ratio=flags.ratio),
+        workload=_workload(flags),
         seconds=flags.seconds,
         requests=flags.requests,
         warmup_requests_per_stream=flags.warmup,
         model=flags.model,
         token_ids=_token_ids(flags),
+        reference=flags.reference,
         text=flags.text,
         chat=flags.chat,
         keep_alive=flags.keep_alive,
@@ -90,6 +96,34 @@ def _load(flags: Flags) -> Load:
         )
     except ValueError as error:
         raise FleetError(str(error)) from None
+
+
+def _workload(flags: Flags) -> SizedWorkload:
+    if flags.prefix_groups > 1 and not flags.shared_prefix_share:
+        raise FleetError("--prefix-groups goes with --shared-prefix-share: without it no prompt shares anything")
+    if flags.reference is None:
+        return RandomWorkload(
+            name="bench",
+            isl=flags.isl,
+            osl=flags.osl,
+            ratio=flags.ratio,
+            shared_prefix_share=flags.shared_prefix_share,
+            prefix_groups=flags.prefix_groups,
+        )
+    if flags.ratio != 1 or flags.token_ids is not None:
+        raise FleetError("--reference has prompts of exactly --isl tokens: leave out --ratio and --token-ids")
+    made, digest = read_set(flags.reference)
+    if flags.isl not in made.passages:
+        raise FleetError(f"{flags.reference} has passages of {listed(list(made.passages))} tokens: choose with --isl")
+    return ReferenceWorkload(
+        name="bench",
+        set=digest,
+        tokenizer=made.tokenizer.fingerprint,
+        isl=flags.isl,
+        osl=flags.osl,
+        shared_prefix_share=flags.shared_prefix_share,
+        prefix_groups=flags.prefix_groups,
+    )
 
 
 def _token_ids(flags: Flags) -> tuple[int, int] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from matrix.facts import Fact, RandomWorkload
+from matrix.facts import Fact, SizedWorkload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
-from matrix.search import Slo
+from matrix.slo import Slo
 from matrix.words import Reason
 
 REPORT_SCHEMA = 1
@@ -27,16 +27,18 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
 
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
+    `reference` is the file of a reference workload's set.
     """
 
     url: str
     load: Load
-    workload: RandomWorkload
+    workload: SizedWorkload
     seconds: float
     requests: int | None = None
     warmup_requests_per_stream: int = 1
     model: str | None = None
     token_ids: tuple[int, int] | None = None
+    reference: Path | None = None
     text: bool = False
     chat: bool = False
     keep_alive: bool = True
@@ -58,7 +60,7 @@ class BenchReport(Fact, frozen=True, kw_only=True):
     model: str
     started_at: datetime
     load: Load
-    workload: RandomWorkload
+    workload: SizedWorkload
     seed: str
     metrics: Metrics | None
     client: ClientBudget

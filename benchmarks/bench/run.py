@@ -12,6 +12,7 @@ from benchmarks.bench.options import BenchReport
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
+from benchmarks.prompts import Seeds
 from benchmarks.records import LoadOptions, StopRule, Warmup
 from benchmarks.warming import warmup_requests
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench.discover import Found
     from benchmarks.bench.options import BenchOptions
+    from benchmarks.prompts import Purpose
     from benchmarks.records import RequestRecord, Window
 
     class Watcher(Protocol):
@@ -49,17 +51,21 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=NO_LIMIT, max_requests=options.requests)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
-        prompts=found.source.prompts(options.workload, f"{options.seed}/warmup"),
+        prompts=found.source.prompts(options.workload, _seeds(options, "warmup")),
         requests=warmups,
         max_s=MAX_WARMUP_S,
         on_progress=watcher.warming,
     )
-    prompts = found.source.prompts(options.workload, f"{options.seed}/measure")
+    prompts = found.source.prompts(options.workload, _seeds(options, "measure"))
     load_options = LoadOptions(
         warmup=warmup if warmups else None, seed=options.seed, on_record=watcher.record, stop_now=stop_now
     )
     window = run_load(found.target, prompts, options.load, stop, watcher.measuring, load_options)
     return Benched(report=_report(options, found, window, started_at, interrupted=stop_now()), window=window)
+
+
+def _seeds(options: BenchOptions, purpose: Purpose) -> Seeds:
+    return Seeds(f"{options.seed}/{purpose}", options.seed, purpose)
 
 
 def _report(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.certainty import floor_of
+from matrix.facts import ReferenceWorkload
 from matrix.point import Rate
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def load_text(report: BenchReport) -> str:
     else:
         asked = f"concurrency {load.streams}"
     least = "" if workload.ratio == 1 else f" (from {workload.ratio:.0%} of that)"
-    return f"{asked}, {workload.isl} tokens in and {workload.osl} out{least}"
+    groups = f" in {workload.prefix_groups} groups" if workload.prefix_groups > 1 else ""
+    shared = f", the first {workload.shared_prefix_share:.0%} shared{groups}" if workload.shared_prefix_share else ""
+    kind = " of reference text" if isinstance(workload, ReferenceWorkload) else ""
+    return f"{asked}, {workload.isl} tokens{kind} in and {workload.osl} out{least}{shared}"
 
 
 def _latencies(metrics: Metrics) -> Table:
@@ -84,7 +88,7 @@ def _ms(seconds: float) -> str:
 
 def _throughput(metrics: Metrics) -> list[str]:
     whole = (
-        f"whole run {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
+        f"load on for {metrics.duration_s:.1f} s: {metrics.requests_per_s:.3f} requests/s, "
         f"{metrics.output_tok_per_s:,.1f} output and {metrics.total_tok_per_s:,.1f} total tokens/s, "
         f"{metrics.interactivity_tok_per_s:.1f} tokens/s for each user"
     )
@@ -131,7 +135,8 @@ def _client(budget: ClientBudget) -> list[str]:
     stamps = "user-space receive stamps"
     if budget.stamp_delay_s_p99 is not None:
         stamps = f"kernel receive stamps (user space was {budget.stamp_delay_s_p99 * 1e6:,.0f} us later at p99)"
-    parts = [stamps, f"{budget.cpu_share:.0%} of a core"]
+    several = f" by the busiest of {budget.workers} processes" if (budget.workers or 1) > 1 else ""
+    parts = [stamps, f"{budget.cpu_share:.0%} of a core{several}"]
     if budget.asked_requests_per_s is None:
         parts.append(f"{budget.achieved_concurrency:.2f} of {budget.asked_concurrency} in flight")
     else:

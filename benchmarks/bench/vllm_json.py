@@ -1,7 +1,8 @@
 """The result in the shape of vLLM's `bench serve` result file (0.31), for tools that read those.
 
 Its words are kept and our definitions stand behind them (`README.md`): TTFT begins at the send, ITL is the gap between
-chunks. Per-request lists, which it writes only when asked to, are left out.
+chunks. But throughput is counted to the last byte, as there: without a warm-up it is what was completed / `duration`.
+Per-request lists, which it writes only when asked to, are left out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.counting import counted, counted_part
 from benchmarks.inflight import most_in_flight
 from benchmarks.latency import chunk_gaps_s, e2e_of, tpot_of, ttft_of
 from matrix.point import Rate
@@ -29,9 +31,9 @@ def vllm_result(benched: Benched) -> dict[str, Value]:
     ok = [record for record in window.records if record.error is None]
     load = report.load
     rate = load.requests_per_s if isinstance(load, Rate) else "inf"
-    seconds = (window.end_ns - window.start_ns) / 1e9
     tokens_in, tokens_out = (sum(values) for values in _tokens(benched))
-    per_s = 1 / seconds if seconds else 0.0
+    done = counted(window, counted_part(window)[0], window.end_ns)
+    per_s = 1 / done.duration_s if done.duration_s > 0 else 0.0
     result: dict[str, Value] = {
         "date": report.started_at.strftime("%Y%m%d-%H%M%S"),
         "endpoint_type": "openai",
@@ -43,15 +45,15 @@ def vllm_result(benched: Benched) -> dict[str, Value]:
         "request_rate": rate,
         "burstiness": load.burstiness if isinstance(load, Rate) else 1.0,
         "max_concurrency": load.streams,
-        "duration": seconds,
+        "duration": (window.end_ns - window.start_ns) / 1e9,
         "completed": len(ok),
         "failed": len(window.records) - len(ok),
         "total_input_tokens": tokens_in,
         "total_output_tokens": tokens_out,
-        "request_throughput": len(ok) * per_s,
+        "request_throughput": done.requests * per_s,
         "request_goodput": report.metrics.goodput.requests_per_s if report.metrics and report.metrics.goodput else None,
-        "output_throughput": tokens_out * per_s,
-        "total_token_throughput": (tokens_in + tokens_out) * per_s,
+        "output_throughput": done.output_tokens * per_s,
+        "total_token_throughput": (done.input_tokens + done.output_tokens) * per_s,
         "max_concurrent_requests": most_in_flight(window.records),
     }
     series = {"ttft": ttft_of, "tpot": tpot_of, "itl": chunk_gaps_s, "e2el": e2e_of}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.prompts import Numbered, random_prompts
+from benchmarks.prompts import Numbered, prefixed_random_prompts
 from benchmarks.records import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.prompts import Seeds
     from matrix.facts import RandomWorkload
 
 MIN_WORDS = 32
@@ -52,9 +53,9 @@ def untested_words() -> tuple[Word, ...]:
     return tuple(Word(" " + word, place) for place, word in enumerate(COMMON))
 
 
-def word_prompts(words: Sequence[Word], workload: RandomWorkload, seed: str, template_tokens: int = 0) -> Numbered:
-    """As `random_prompts`, with words for ids: both the text and the ids are there."""
-    drawn = random_prompts(workload, (0, len(words)), seed)
+def word_prompts(words: Sequence[Word], workload: RandomWorkload, seeds: Seeds, template_tokens: int = 0) -> Numbered:
+    """As `prefixed_random_prompts`, with words for ids: both the text and the ids are there."""
+    drawn = prefixed_random_prompts(workload, (0, len(words)), seeds)
     return Numbered(partial(_worded, tuple(words), drawn.at, template_tokens))
 
 

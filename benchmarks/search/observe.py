@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.bootstrap import block_bootstrap, block_length, median
+from benchmarks.counting import counted_load
 from benchmarks.goodput import is_over
 from benchmarks.inflight import most_in_flight
 from benchmarks.latency import tpot_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.records import RequestRecord, Window
-    from matrix.search import Slo
+    from matrix.slo import Slo
 
 
 def observe(window: Window, size: float, minutes: float, slo: Slo | None = None) -> Observation:
@@ -29,7 +30,7 @@ def observe(window: Window, size: float, minutes: float, slo: Slo | None = None)
     spread = block_bootstrap(tpot, median, block_length(len(tpot), most_in_flight(records)))
     rates = throughput(ok, *(steady_part(window) or (window.start_ns, window.end_ns)))
     tpot_s = float(np.median(tpot)) if tpot else 0.0
-    duration_s = (window.end_ns - window.start_ns) / 1e9
+    done = counted_load(window)
     return Observation(
         size=size,
         requests=len(records),
@@ -39,7 +40,7 @@ def observe(window: Window, size: float, minutes: float, slo: Slo | None = None)
         log_se=rates.spread.log_se if rates.spread else math.inf,
         x=1 / tpot_s if tpot_s else 0.0,
         x_log_se=spread.log_se if spread else math.inf,
-        y=sum(record.output_tokens or 0 for record in ok) / duration_s if duration_s else 0.0,
+        y=done.output_tokens / done.duration_s if done.duration_s else 0.0,
         over=_over(records, slo) if slo else {},
     )
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from matrix.facts import Fact
-from matrix.pack import pack
+from matrix.pack import pack, repeat_reserve
 from matrix.rota import Seen, rota
 from matrix.simulate.job import Measurement, Work
 from matrix.simulate.night import run_night
@@ -112,7 +112,7 @@ class Campaign:
         """Play one night and remember what it says."""
         wanted = rota(self.candidates, memory, night, self.policy, self.seed + night).wanted
         packed = pack(wanted, self.yard, self.policy)
-        works = [_work(job, order) for order, job in enumerate(packed.jobs)]
+        works = [_work(job, order, self.policy) for order, job in enumerate(packed.jobs)]
         planned = {want.candidate.id: want.candidate for job in packed.jobs for want in job.wants if not want.alone}
         tally = run_night(
             works, self.yard, self.world, int(self.policy.retry_share * len(planned)), f"{self.seed}/{night}"
@@ -173,8 +173,8 @@ def _remember(memory: dict[str, Seen], one: Candidate, outcome: Outcome, night: 
     if outcome not in _VERDICTS:
         return
     past = memory.get(one.key)
-    if past is None or past.series != one.series:
-        past = Seen(series=one.series)
+    if past is None or past.served != one.served:
+        past = Seen(served=one.served)
     is_ok = outcome is Outcome.OK
     memory[one.key] = replace(
         past,
@@ -185,7 +185,7 @@ def _remember(memory: dict[str, Seen], one: Candidate, outcome: Outcome, night: 
     )
 
 
-def _work(job: Packed, order: int) -> Work:
+def _work(job: Packed, order: int, policy: Policy) -> Work:
     one = job.wants[0].candidate
     return Work(
         job=job.job,
@@ -194,7 +194,7 @@ def _work(job: Packed, order: int) -> Work:
         machines=one.machines,
         gpus=job.gpus,
         start_minutes=one.start_minutes,
-        measurements=_measurements(job),
+        measurements=(*_measurements(job), *_repeat(job, policy)),
         order=order,
     )
 
@@ -206,6 +206,14 @@ def _measurements(job: Packed) -> tuple[Measurement, ...]:
         for want in job.wants
         if not want.certified
     )
+
+
+def _repeat(job: Packed, policy: Policy) -> tuple[Measurement, ...]:
+    """The first once more: it takes its minutes, and is no further point of the matrix that was measured."""
+    first = job.wants[0].candidate
+    if not first.repeatable or not repeat_reserve(job.wants, policy):
+        return ()
+    return (Measurement(id=f"{first.id}.repeat", minutes=first.minutes, measured_minutes=0.0, repeat=True),)
 
 
 def _measurement(one: Candidate, *, alone: bool, certified: bool) -> Measurement:

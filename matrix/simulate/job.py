@@ -20,12 +20,16 @@ SERVER_STARTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One point to measure. `alone` gets a server of its own. `id` names its luck, so twins have different ids."""
+    """One point to measure. `alone` gets a server of its own; a `repeat` is never tried again, nor on a second server.
+
+    `id` names its luck, so twins have different ids.
+    """
 
     id: str
     minutes: float
     measured_minutes: float
     alone: bool = False
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,7 @@ def play_job(work: Work, begins: float, closes: float, world: World, seed: str) 
             now=begins + share * (run.end.now - begins),
             starts=run.end.starts,
             outcomes=dict.fromkeys((one.id for one in work.measurements), Outcome.INFRA_FAILED),
-            host_faults=list(work.measurements),
+            host_faults=[one for one in work.measurements if not one.repeat],
             lost=True,
         )
     return run.end
@@ -95,6 +99,7 @@ class _Run:
                     return
                 if not self._measures(todo.popleft()):
                     break
+            todo = deque(one for one in todo if not one.repeat)  # on another server it would repeat nothing
             if not todo:
                 return
         self._all(todo, Outcome.RECIPE_FAILED)
@@ -129,7 +134,7 @@ class _Run:
 
     def _fails(self, points: Iterable[Measurement], *name: object) -> None:
         if luck("fault", *name) < self.world.host_fault:
-            self.end.host_faults.extend(points)
+            self.end.host_faults.extend(one for one in points if not one.repeat)
             self._all(points, Outcome.INFRA_FAILED)
         else:
             self._all(points, Outcome.RECIPE_FAILED)

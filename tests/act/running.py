@@ -14,10 +14,13 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from matrix.pins import pins
 from matrix.render import CHECKOUT, DOWNLOAD, HOSTED, UPLOAD
 from tests.act.api import REPOSITORY, TOKEN, Api
 
@@ -45,12 +48,33 @@ class Step:
     result: str
 
 
+@dataclass(slots=True)
+class Ran:
+    """One job that act ran: its key in the file, its cell of the matrix, when it wrote its first and last line."""
+
+    key: str
+    cell: dict[str, str]
+    began: datetime
+    ended: datetime
+    result: str = ""
+
+    def record(self, api: Api, run_id: int) -> None:
+        """As GitHub would list it. Labels are not act's: they are those that `runs-on` asks for."""
+        name = {"run": "{id}", "retry": "{id} (again)", "again": "second wave"}.get(self.key, self.key)
+        ours = {"labels": ["self-hosted", self.cell["runner"]], "runner_name": "act"} if self.cell else None
+        hosted = {"labels": [HOSTED], "runner_name": "GitHub Actions 1"}
+        api.add_job(
+            run_id, name.format(**self.cell), self.began, self.ended, conclusion=self.result, **(ours or hosted)
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run of act said: its exit code, its steps, its whole log."""
+    """What a run of act said: its exit code, its steps, its jobs, its whole log."""
 
     code: int
     steps: tuple[Step, ...]
+    ran: tuple[Ran, ...]
     log: str
 
     def jobs(self, result: str = "") -> set[str]:
@@ -135,11 +159,11 @@ def start_act(
     repository: Repository, api: Api, event: str, workflow: str, run_id: int, inputs: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """Start one workflow file; nothing of it is changed."""
-    pins = {CHECKOUT: "checkout", UPLOAD: "upload", DOWNLOAD: "download"}
+    stand_ins = {pins()[CHECKOUT]: "checkout", pins()[UPLOAD]: "upload", pins()[DOWNLOAD]: "download"}
     env = {**repository.env(), "GITHUB_RUN_ID": str(run_id), "GITHUB_API_URL": api.url}
     options = [
         *(part for label in (HOSTED, "self-hosted") for part in ("-P", f"{label}=-self-hosted")),
-        *(f"--local-repository={pin.partition(' ')[0]}={STAND_INS / name}" for pin, name in pins.items()),
+        *(f"--local-repository={pin.partition(' ')[0]}={STAND_INS / name}" for pin, name in stand_ins.items()),
         *(f"--env={name}={value}" for name, value in env.items()),
         *(f"--input={name}={value}" for name, value in (inputs or {}).items()),
         *("--artifact-server-path", str(repository.artifacts), "--artifact-server-addr", "127.0.0.1"),
@@ -174,7 +198,20 @@ def wait_act(started: subprocess.Popen[str]) -> Ended:
     ]
     log = "\n".join(f"[{line.get('job', '')}] {line.get('msg', '')}".rstrip() for line in lines)
     loose = "\n".join(line for line in said.splitlines() if not line.startswith("{"))
-    return Ended(code=started.returncode, steps=tuple(steps), log=f"{log}\n{loose}")
+    return Ended(code=started.returncode, steps=tuple(steps), ran=_jobs(lines), log=f"{log}\n{loose}")
+
+
+def _jobs(lines: list[dict[str, Any]]) -> tuple[Ran, ...]:
+    """The jobs that wrote a line, in the order of their first."""
+    found: dict[str, Ran] = {}
+    for line in lines:
+        if "jobID" not in line:
+            continue
+        when = datetime.fromisoformat(line["time"])
+        job = found.setdefault(line["job"], Ran(key=line["jobID"], cell=line["matrix"] or {}, began=when, ended=when))
+        job.ended = when
+        job.result = line.get("jobResult") or job.result
+    return tuple(found.values())
 
 
 def run_act(

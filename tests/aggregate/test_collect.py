@@ -1,68 +1,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from aggregate import collect
-from aggregate.commands import publish
 from aggregate.dataset import read_table
 from aggregate.merge import merge
 from aggregate.rows import read_rows
 from matrix.errors import FleetError
-from matrix.github import GitHub
-from matrix.plan import Plan
 from matrix.waves import part_of
-from tests.act.api import REPOSITORY, TOKEN, Api, serve
-from tests.aggregate.builders import a_plan, artifacts_of, zip_bytes
-
-SINCE = datetime(2026, 11, 20, tzinfo=UTC)
-SHA = "a" * 40
-NIGHT = 101
-PLAN = a_plan(jobs=3)
-POINTS = 6
+from tests.act.api import Api, serve
+from tests.aggregate.sweeps import (
+    NIGHT,
+    PLAN,
+    POINTS,
+    SHA,
+    SINCE,
+    a_night,
+    a_sweep,
+    add_sweep,
+    github,
+    publish_all,
+    store,
+)
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     with serve(Api(tmp_path / "github")) as serving:
         yield serving
-
-
-def github(api: Api) -> GitHub:
-    return GitHub(api=api.url, repository=REPOSITORY, token=TOKEN)
-
-
-def store(api: Api, run_id: int, name: str, files: dict[str, bytes]) -> None:
-    folder = api.artifacts / str(run_id) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.zip").write_bytes(zip_bytes(files))
-
-
-def a_night(api: Api, plan: Plan = PLAN, other: dict[str, object] | None = None) -> None:
-    store(api, NIGHT, "plan", {"plan.json": msgspec.json.encode(plan)})
-    api.add_run(NIGHT, "nightly.yml", "nightly", sha=SHA, **{"event": "schedule", **(other or {})})
-
-
-def a_sweep(api: Api, tmp_path: Path, run_id: int, jobs: slice, *, night: int = NIGHT, **other: object) -> None:
-    """A sweep of some of the plan's jobs, all of them ok, and its artifact `merged`."""
-    part = part_of(PLAN, PLAN.jobs[jobs])
-    found = merge(part, artifacts_of(tmp_path / f"in-{run_id}", part), "00")
-    rows = b"".join(msgspec.json.encode(row) + b"\n" for row in found.rows)
-    store(api, run_id, "merged", {"rows.ndjson": rows, "coverage.json": msgspec.json.encode(found.coverage)})
-    api.add_run(run_id, "sweep-00.yml", f"sweep 00, planned by run {night}", sha=SHA, **other)
-
-
-def publish_all(api: Api, tmp_path: Path, name: str) -> list[str]:
-    """One run of the publish workflow; what `collect` said."""
-    home, out = tmp_path / "home", tmp_path / name
-    said = collect.collect(github(api), home, SINCE, out)
-    for folder in sorted(out.glob("*")):
-        publish(folder / "plan.json", folder, home)
-    return said
 
 
 def outcomes(tmp_path: Path) -> list[str]:
@@ -137,7 +106,7 @@ def test_a_sweep_started_twice_does_not_replace_a_number_by_nothing(api: Api, tm
     nothing = merge(PLAN, _folder(tmp_path / "empty"), "00")
     rows = b"".join(msgspec.json.encode(row) + b"\n" for row in nothing.rows)
     store(api, 202, "merged", {"rows.ndjson": rows, "coverage.json": msgspec.json.encode(nothing.coverage)})
-    api.add_run(202, "sweep-00.yml", f"sweep 00, planned by run {NIGHT}", sha=SHA)
+    add_sweep(api, 202, part_of(PLAN, ()))
     publish_all(api, tmp_path, "first")
     assert outcomes(tmp_path) == ["ok"] * POINTS
 

@@ -10,8 +10,9 @@ import pytest
 from aggregate.columns import filled, metrics_of, missing_row
 from aggregate.rows import Row
 from benchmarks.metrics import summarize
+from matrix.facts import ReferenceWorkload, TraceWorkload
 from matrix.point import Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 from matrix.words import Missing
 from tests.aggregate.builders import a_plan, a_result, some_metrics
 from tests.benchmarks.windows import request, window_of
@@ -69,3 +70,16 @@ def test_a_rate_has_its_columns() -> None:
     assert (row.rate_per_s, row.arrival, row.burstiness, row.concurrency) == (2.5, "gamma", 0.5, 32)
     closed = missing_row(PLAN, JOB, POINT, "s0", Missing.NO_ARTIFACT)
     assert (closed.rate_per_s, closed.arrival) == (None, None)
+
+
+def test_a_row_says_what_its_prompts_were_made_of() -> None:
+    text = ReferenceWorkload(
+        name="w", set="a" * 64, tokenizer="b" * 64, isl=64, osl=8, shared_prefix_share=0.25, prefix_groups=2
+    )
+    said = []
+    for workload in (POINT.point.workload, text, TraceWorkload(name="w", trace="t")):
+        planned = msgspec.structs.replace(POINT, point=msgspec.structs.replace(POINT.point, workload=workload))
+        row = missing_row(PLAN, JOB, planned, "s0", Missing.NO_ARTIFACT)
+        said.append((row.prompts, row.prompt_set, row.shared_prefix_share, row.prefix_groups, row.isl))
+    assert said[1:] == [("reference", "a" * 64, 0.25, 2, 64), ("trace", None, None, None, None)]
+    assert said[0][:4] == ("random", None, 0.0, 1)

@@ -31,7 +31,7 @@ def test_merge_publish_and_verify_tell_what_they_did(tmp_path: Path) -> None:
     assert first.startswith("run run-1: 4 new rows; dataset version 1; manifest ")
     again = commands.publish(tmp_path / "plan.json", tmp_path / "merged", tmp_path / "home")
     assert again == first.replace("4 new rows", "nothing new")
-    assert commands.verify(tmp_path / "home") == "5 files, 1 runs, 4 rows: every byte is as published"
+    assert commands.verify(tmp_path / "home") == "6 files, 1 runs, 4 rows: every byte is as published"
 
 
 def test_what_an_account_quotes_cannot_command_a_job_log(tmp_path: Path) -> None:

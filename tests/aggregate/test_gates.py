@@ -39,6 +39,12 @@ def test_every_number_is_held_to_another_within_half_a_percent(name: str) -> Non
     assert metrics_agree(msgspec.structs.replace(GOOD, **{name: far}), 1) is not None
 
 
+def test_requests_that_were_cut_count_by_their_share() -> None:
+    shares = msgspec.structs.replace(GOOD, requests_ok=70, requests_counted=64.0)
+    assert metrics_agree(shares, 1) is None
+    assert metrics_agree(msgspec.structs.replace(shares, requests_counted=66.0), 1) is not None
+
+
 @pytest.mark.parametrize("change", [{"p50": 1.0}, {"p90": 0.9}, {"p99": 0.8}, {"max": 0.01}, {"mean": 0.9}])
 @pytest.mark.parametrize("name", ["ttft_s", "icl_s", "e2e_s"])
 def test_percentiles_must_be_in_order_with_the_mean_below_the_maximum(name: str, change: dict[str, float]) -> None:

@@ -76,6 +76,13 @@ def test_failures_are_nights_since_the_last_ok_one(
     assert (point.failures, point.ok) == (failures, ok)
 
 
+def test_a_new_image_goes_on_with_the_series_and_is_what_the_rota_remembers() -> None:
+    old, new = night(1), msgspec.structs.replace(night(2, FAILED), image="x@sha256:2")
+    assert old.series == new.series
+    (point,) = after(old, new).points.values()
+    assert (point.image, point.ok, point.failures) == ("x@sha256:2", None, 1)
+
+
 def test_changed_arguments_begin_again() -> None:
     (point,) = after(night(1), night(2, FAILED, rev=1)).points.values()
     assert (point.ok, point.failures, point.minutes, point.seen) == (None, 1, None, "2026-10-02")

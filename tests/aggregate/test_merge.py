@@ -142,7 +142,7 @@ def test_a_result_that_is_not_what_the_plan_asked_for_is_quarantined(
     assert row_of(merged, JOB.points[1].id).outcome == "ok"
 
 
-@pytest.mark.parametrize("field", ["server_args_digest", "recipe_digest", "git_sha"])
+@pytest.mark.parametrize("field", ["server_args_digest", "recipe_digest", "git_sha", "image"])
 def test_a_result_of_another_server_recipe_or_commit_is_quarantined(field: str, tmp_path: Path) -> None:
     provenance = msgspec.structs.replace(a_result(PLAN, JOB, FIRST).provenance, **{field: "f" * 64})
     artifact_of(tmp_path, PLAN, JOB, provenance=provenance)
@@ -256,7 +256,7 @@ def put(root: Path, plan: Plan, one: tuple[int, int, bool, str]) -> None:
 THREE = a_plan(jobs=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(piles)
 def test_every_planned_point_ends_exactly_once_in_any_order(pile: Pile) -> None:
     last = {(number, attempt, zipped): one for one in pile for number, attempt, zipped, _ in [one]}
@@ -276,7 +276,7 @@ def test_every_planned_point_ends_exactly_once_in_any_order(pile: Pile) -> None:
     assert set(named) == {point.id for job in THREE.jobs for point in job.points}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(piles, st.tuples(st.integers(0, 2), st.integers(1, 2), st.booleans(), st.sampled_from(KINDS)))
 def test_adding_an_artifact_never_changes_another_jobs_rows(pile: Pile, extra: tuple[int, int, bool, str]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,17 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from aggregate import dataset
+from aggregate.columns import missing_row
+from aggregate.export import json_bytes
 from aggregate.hashes import sha256
-from aggregate.manifest import MANIFEST, PUBLISHED, verify
+from aggregate.manifest import MANIFEST, PUBLISHED, load, verify
 from aggregate.merge import merge
-from aggregate.publish import publish
+from aggregate.publish import publish, without_result
 from aggregate.rows import Coverage, Row
 from matrix.errors import FleetError
-from matrix.words import Outcome, Reason
+from matrix.plan import planned_points
+from matrix.words import Missing, Outcome, Reason
 from tests.aggregate.builders import a_plan, artifact_of, artifacts_of, some_metrics, write_folder, zip_bytes
 from tests.aggregate.homes import PLAN, a_run, entry_path
 
@@ -74,6 +80,15 @@ def test_the_account_of_another_run_is_refused(tmp_path: Path) -> None:
         publish(msgspec.structs.replace(found, coverage=other), PLAN, tmp_path)
 
 
+def test_a_row_without_its_result_is_what_the_plan_knows_of_its_point(tmp_path: Path) -> None:
+    for row in a_run(tmp_path).rows:
+        job, point = planned_points(PLAN)[row.point_id]
+        expected = missing_row(PLAN, job, point, row.shard, Missing.NO_ARTIFACT)
+        emptied = without_result(row)
+        assert (emptied.attempt, emptied.outcome, emptied.reasons) == (row.attempt, row.outcome, "")
+        assert msgspec.structs.replace(emptied, attempt=0, outcome="missing", reasons=expected.reasons) == expected
+
+
 def test_a_run_is_published_whole(tmp_path: Path) -> None:
     done = publish(a_run(tmp_path), PLAN, tmp_path)
     manifest = verify(tmp_path)
@@ -92,6 +107,7 @@ def test_a_run_is_published_whole(tmp_path: Path) -> None:
         ("year_parquet", "2026", 4),
         ("frontiers", "frontiers", 4),
         ("coverage", "run-1", 4),
+        ("sharing", "sharing", 0),
     }
     table = pq.read_table(entry_path(tmp_path, "night_parquet", "2026-10-01"))
     assert table.column("output_tok_per_s").to_pylist() == [100.0] * 4
@@ -229,7 +245,8 @@ PUBLISHER = """
 import sys
 from pathlib import Path
 from aggregate.merge import merge
-from aggregate.publish import publish
+from aggregate.columns import missing_row
+from aggregate.publish import publish, without_result
 from tests.aggregate.builders import a_plan
 root, home = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
@@ -312,3 +329,42 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
     account = msgspec.json.decode(entry_path(tmp_path, "coverage", "run-1").read_bytes(), type=Coverage)
     assert [one.name for one in account.refused] == ["job-stranger-a1"]
     assert (account.planned, len(account.published)) == (4, 4)
+
+
+OLD_VERSION_LACKS = ("workers", "stepped_share", "requests_counted", "whole_s", "goodput_limits", "quality_reason")
+
+
+def make_older(home: Path) -> None:
+    """The dataset and its published tables as a version without these columns would have left them."""
+    table = dataset.read_table(home, history=True)
+    shutil.rmtree(home / dataset.DELTA)
+    month = pa.array([night[:7] for night in table.column("night").to_pylist()])
+    write_deltalake(
+        home / dataset.DELTA,
+        table.drop_columns(OLD_VERSION_LACKS).append_column("month", month),
+        partition_by=["month"],
+    )
+    path = home / PUBLISHED / MANIFEST
+    manifest = load(home)
+    assert manifest is not None
+    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None)))
+    (home / PUBLISHED / "manifests" / f"{sha256(path.read_bytes())}.json").write_bytes(path.read_bytes())
+
+
+@pytest.mark.fault(65)
+def test_a_home_of_an_older_version_is_brought_up_to_date_by_the_next_publish(tmp_path: Path) -> None:
+    publish(a_run(tmp_path), PLAN, tmp_path)
+    make_older(tmp_path)
+    assert {row.workers for row in current(tmp_path).values()} == {None}
+    plan = a_plan(run_id="run-2", night="2026-10-02")
+    done = publish(a_run(tmp_path, plan), plan, tmp_path)
+    assert done.columns_added == tuple(name for name in dataset.SCHEMA.names if name in OLD_VERSION_LACKS)
+    assert done.appended == 4
+    verify(tmp_path)
+    rows = dataset.to_rows(dataset.read_table(tmp_path))
+    assert len(rows) == 8
+    assert {row.quality_reason for row in rows if row.run_id == "run-1"} == {""}
+    night = entry_path(tmp_path, "night_parquet", "2026-10-01")
+    assert pq.read_schema(night).names == dataset.SCHEMA.names
+    again = publish(a_run(tmp_path, plan), plan, tmp_path)
+    assert (again.columns_added, again.appended, again.changed) == ((), 0, False)

@@ -134,6 +134,14 @@ def test_a_clock_jump_comes_before_whatever_it_caused(drift: float) -> None:
     assert judged(10, 10, budget, error=RequestError.STALLED)[0][0] is Reason.CLOCK_JUMP
 
 
+@pytest.mark.fault(24)
+def test_small_steps_count_by_how_much_of_the_window_they_may_have_put_off() -> None:
+    stepped = [msgspec.structs.replace(BUDGET, stepped_share=share) for share in (0.011, 0.009)]
+    assert [judged(200, budget=budget)[0] for budget in stepped] == [(Reason.CLOCK_JUMP,), ()]
+    user_space = msgspec.structs.replace(stepped[0], kernel_stamps=False)
+    assert judged(200, budget=user_space)[0] == ()
+
+
 @pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "changes", [{"cpu_share": 0.95}, {"stamp_delay_s_p99": 0.021, "reads": 1000}, {"achieved_concurrency": 7.1}]

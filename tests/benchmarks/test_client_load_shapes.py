@@ -46,6 +46,9 @@ def test_streams_pass_from_warm_up_to_measurement_without_draining() -> None:
     assert window.start_ns <= first < window.warm_end_ns
     beside = [one for one in stamps if one.request_id.startswith("warmup-") and one.ended_ns > first]
     assert beside  # had the warm-up drained, none of its requests would outlive the first measured one
+    assert {one.request_id for one in beside} <= {f"warmup-{record.index}" for record in window.beside}
+    assert all(record.error is None and record.end_ns <= window.warm_end_ns for record in window.beside)
+    assert all(record.chunks == record.output_tokens for record in window.beside)
 
 
 @pytest.mark.parametrize("scenario", ["http_500", "stall"])

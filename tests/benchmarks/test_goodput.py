@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.goodput import goodput, is_over
 from benchmarks.records import RequestError
-from matrix.search import Slo
+from matrix.slo import Slo
 from tests.benchmarks.windows import request
 
 SLO = Slo(ttft_s=0.15, tpot_s=0.02)
@@ -18,7 +18,7 @@ def test_only_whole_requests_within_every_limit_are_good() -> None:
         request(3, 0.0, error=RequestError.RESET),
         request(4, 0.0, tokens=5, asked=11),
     ]
-    said = goodput(records, SLO, duration_s=2.0)
+    said = goodput(records, SLO, ok_per_s=2.0)
     assert said.requests_per_s == pytest.approx(0.5)
     assert said.share == pytest.approx(0.2)
     assert said.limits == "ttft <= 0.15 s, tpot <= 0.02 s"
@@ -39,5 +39,5 @@ def test_one_token_has_no_time_per_token_to_break() -> None:
 
 
 def test_nothing_sent_is_nothing_good() -> None:
-    said = goodput([], SLO, duration_s=0.0)
+    said = goodput([], SLO, ok_per_s=0.0)
     assert (said.requests_per_s, said.share) == (0, 0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ def record(index: int) -> RequestRecord:
     return RequestRecord(index=index, asked_input_tokens=1, asked_output_tokens=1, sent_ns=index, end_ns=index + 5)
 
 
-def window(indices: list[int], start_ns: int, told: ClientHealth | None = None, **changes: int) -> Window:
+def window(indices: list[int], start_ns: int, told: ClientHealth | None = None, **changes: Any) -> Window:
     records = tuple(record(index) for index in indices)
     return Window(
         start_ns=start_ns, end_ns=max(indices, default=0) + 5, records=records, health=told or health(), **changes

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.counting import counted_load
 from benchmarks.metrics import achieved_concurrency, client_budget, stats, summarize
 from benchmarks.records import ClientHealth, RequestError, RequestRecord, Window
 from matrix.point import Concurrency, Rate
-from matrix.search import Slo
+from matrix.slo import Slo
 from tests.benchmarks.windows import request, window_of
 
 HEALTH = ClientHealth(
@@ -79,20 +81,20 @@ def test_metrics_equal_a_slow_reference(load: Window, devices: int) -> None:
     if metrics is None:
         assert sum(one.chunks for one in ok) == 0
         return
-    seconds = (load.end_ns - load.start_ns) / 1e9
     ttft = [(one.chunk_ns[0] - one.sent_ns) / 1e9 for one in ok if one.chunks]
     tpot = []
     gaps = []
-    tokens = 0
     for one in ok:
-        tokens += one.output_tokens or 0
         gaps += [(one.chunk_ns[place] - one.chunk_ns[place - 1]) / 1e9 for place in range(1, one.chunks)]
         if one.chunks and one.output_tokens is not None and one.output_tokens >= 2:
             tpot.append((one.chunk_ns[-1] - one.chunk_ns[0]) / 1e9 / (one.output_tokens - 1))
     assert metrics.requests_ok == len(ok)
     assert metrics.requests_failed == len(load.records) - len(ok)
-    assert metrics.output_tok_per_s == pytest.approx(tokens / seconds)
-    assert metrics.total_tok_per_s_per_gpu == pytest.approx((tokens + 10 * len(ok)) / seconds / devices)
+    done = counted_load(load)
+    assert (metrics.output_tokens, metrics.input_tokens) == (done.output_tokens, done.input_tokens)
+    assert metrics.output_tok_per_s == pytest.approx(done.output_tokens / done.duration_s)
+    total = done.output_tokens + done.input_tokens
+    assert metrics.total_tok_per_s_per_gpu == pytest.approx(total / done.duration_s / devices)
     for said, values in ((metrics.ttft_s, ttft), (metrics.tpot_s, tpot), (metrics.icl_s, gaps)):
         assert said.n == len(values)
         if values:
@@ -159,6 +161,13 @@ def test_concurrency_is_not_counted_while_a_warm_up_holds_streams() -> None:
     """Two streams, one of them held by the warm-up until 0.4 s."""
     records = [request(place, 0.2 * place) for place in range(10)] + [request(10 + n, 0.4 + 0.2 * n) for n in range(8)]
     assert achieved_concurrency(window_of(*records, warm_end_s=0.4), 2) == pytest.approx(2)
+
+
+def test_streams_that_a_warm_up_hands_over_are_full_from_the_start() -> None:
+    """Two streams: one goes on at 0, the warm-up holds the other until 0.1 s."""
+    records = [request(place, 0.2 * place) for place in range(5)] + [request(9 + n, 0.1 + 0.2 * n) for n in range(5)]
+    load = msgspec.structs.replace(window_of(*records, warm_end_s=0.1), beside=(request(7, -0.1),))
+    assert achieved_concurrency(load, 2) == pytest.approx(2)
 
 
 def test_an_empty_distribution_says_so() -> None:

@@ -4,12 +4,13 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.answer import DETAIL_CHARS
 from benchmarks.exchange import Exchange
 from benchmarks.http1 import StreamFault
+from benchmarks.latency import chunk_gaps_s, e2e_of, tpot_of, ttft_of
 from benchmarks.records import RequestError, RequestRecord
 from benchmarks.responses import printable, record_of
 
@@ -162,6 +163,41 @@ def test_stamps_of_a_stepped_clock_are_not_believed(step: int) -> None:
     assert 100 <= min(record.chunk_ns) <= max(record.chunk_ns) <= record.end_ns <= 150 or step < 0
     assert list(record.chunk_ns) == sorted(record.chunk_ns)
     assert 100 <= record.end_ns <= 150
+
+
+@pytest.mark.fault(24)
+@example(gaps=[10, 10], steps=[(1, -70)], late=10)
+@given(
+    gaps=st.lists(st.integers(0, 50), min_size=1, max_size=30),
+    steps=st.lists(st.tuples(st.integers(0, 29), st.integers(-200, 200)), max_size=4),
+    late=st.integers(0, 20),
+)
+def test_no_step_of_the_clock_makes_a_latency_negative(
+    gaps: list[int], steps: list[tuple[int, int]], late: int
+) -> None:
+    """Reads really arrive `gaps` apart; at each step the wall clock jumps, and all later stamps with it."""
+    exchange = Exchange(index=0, asked_input_tokens=5, asked_output_tokens=len(gaps), payload=b"", sent_ns=1000)
+    arrived, marks = 1000, []
+    for place, gap in enumerate(gaps):
+        arrived += gap
+        marks.append(arrived + sum(size for at, size in steps if at <= place))
+        exchange.add(marks[-1], (b"" if place else HEAD) + event(text(f"{place} ")))
+        if place == 0:
+            exchange.begin()
+    exchange.add(marks[-1], event("[DONE]") + b"0\r\n\r\n")
+    exchange.end_ns, exchange.closed_ns = marks[-1], arrived + late
+    record = record_of(exchange)[0]
+    assert record.error is None
+    assert record.chunks == len(gaps)
+    assert record.first_ns is not None
+    assert record.last_ns is not None
+    stamps = list(record.chunk_ns)
+    assert stamps == sorted(stamps)
+    assert 1000 <= record.first_ns <= record.last_ns <= record.end_ns <= arrived + late
+    assert all(value >= 0 for of in (ttft_of, tpot_of, e2e_of, chunk_gaps_s) for value in of(record))
+    assert 0 <= record.worst_gap_ns <= record.last_ns - record.first_ns
+    if marks == sorted(marks) and marks[0] >= 1000 and marks[-1] <= arrived + late:
+        assert stamps == marks  # nothing that can have been is touched
 
 
 @pytest.mark.fault(13)

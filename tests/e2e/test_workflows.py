@@ -50,7 +50,7 @@ endless:
   run_length: {min_s: 90, max_s: 100, min_requests: 4}
 """
 NIGHT, FORGED, SWEEP, REFUSED, PUBLISH, AGAIN = 101, 102, 201, 202, 301, 302
-ONE, APPROVED, MOVED, CHECK = 401, 501, 502, 601
+ONE, APPROVED, MOVED, CHECK, COMMENT, TOLD = 401, 501, 502, 601, 701, 702
 
 
 def recipe(name: str, *, model: str = "tiny", workload: str = "short") -> str:
@@ -64,6 +64,7 @@ RECIPES = "".join(
         recipe("endless", workload="endless"),
         recipe("lost", workload="long"),
         recipe("blocked") + "  flags_unknown: a test\n",
+        recipe("loose") + "  image: example/server:latest\n",
     )
 )
 
@@ -139,6 +140,8 @@ def swept(repository: Repository, api: Api) -> Ended:
     saboteur.join()
     assert saboteur.entry_processes == [True, True], ended.log
     api.add_run(SWEEP, workflow, f"sweep 00, planned by run {NIGHT}", sha=sha)
+    for job in ended.ran:
+        job.record(api, SWEEP)
     return ended
 
 
@@ -175,9 +178,10 @@ def test_what_must_not_be_launched_is_left_out_of_the_night_by_name(
     repository: Repository, api: Api, swept: Ended
 ) -> None:
     plan = read_plan(unpack(api.artifact(NIGHT, "plan"), repository.root / "night") / "plan.json")
-    assert [(left.id, "flags are unknown" in left.why) for left in plan.left_out] == [
-        ("tiny-blocked.batched.short.c1", True)
-    ]
+    assert {left.id: left.why.partition(":")[0] for left in plan.left_out} == {
+        "tiny-blocked.batched.short.c1": "must not be launched",
+        "tiny-loose.batched.short.c1": "not pinned",
+    }
 
 
 @pytest.mark.fault(29)
@@ -205,6 +209,8 @@ def test_publishing_puts_every_planned_point_into_the_dataset_once(
     assert set(zip(table["recipe"].to_pylist(), table["attempt"].to_pylist(), strict=True)) == {
         (name, attempt) for name, (_, _, attempt) in NIGHTS_OUTCOMES.items()
     }
+    assert table["job_verified"].to_pylist() == [True] * 5, published.log
+    assert "5 of 5 points, 2 artifacts read again" in published.log
     assert verify(home).runs[0].planned == 5
     assert (home / "site" / "index.html").stat().st_size > 1000
     again = run_act(repository, api, "workflow_dispatch", "publish.yml", AGAIN)
@@ -229,11 +235,13 @@ def test_a_plan_of_a_commit_that_was_never_on_main_starts_nothing(
     assert ended.jobs() == {"select"}
 
 
-def test_one_point_can_be_run_on_a_host_by_name(repository: Repository, api: Api) -> None:
-    asked = {"name": "tiny-good.batched.short.c4", "host": "this-machine", "hours": "1"}
+def test_one_point_can_be_run_on_a_host_by_name_pinned_or_not(repository: Repository, api: Api) -> None:
+    asked = {"name": "tiny-loose.batched.short.c1", "host": "this-machine", "hours": "1", "unpinned": "true"}
     ended = run_act(repository, api, "workflow_dispatch", "run-one.yml", ONE, asked)
     page = unpack(api.artifact(ONE, "page"), repository.root / "one")
-    assert read_table(page)["point_id"].to_pylist() == [asked["name"]], ended.log
+    table = read_table(page)
+    assert table["point_id"].to_pylist() == [asked["name"]], ended.log
+    assert table["attempt"].to_pylist() == [1]  # it was begun, not blocked
     assert (page / "site" / "index.html").exists()
 
 
@@ -245,8 +253,8 @@ def pull_request(api: Api, number: int, sha: str) -> None:
     changed: list[dict[str, object]] = [
         {"filename": name, "status": "added"} for name in (NEW, ".github/workflows/sweep-00.yml")
     ]
-    api.pulls[number] = {"number": number, "state": "open", "head": {"sha": sha}, "changed_files": len(changed)}
     api.changed[number] = changed
+    api.add_pull(number, sha)
     api.contents[NEW, sha] = recipe("new").encode()
 
 
@@ -259,7 +267,14 @@ def test_an_approved_pull_requests_recipe_is_measured_as_data_and_not_published(
     merged = unpack(api.artifact(APPROVED, "merged"), repository.root / "approved")
     rows = list(read_rows(merged / "rows.ndjson"))
     assert outcomes(rows) == {"tiny-new": ("measured", "", 1)}, ended.log
-    assert {row.git_sha for row in rows} == {repository.git("rev-parse", "HEAD")}  # main's code measured it
+    main = repository.git("rev-parse", "HEAD")
+    assert {row.git_sha for row in rows} == {main}  # main's code measured it
+    api.add_run(APPROVED, "approve-sweep.yml", f"recipes of #7 at {'a' * 40} on this-machine", sha=main)
+    told = run_act(repository, api, "workflow_dispatch", "comment.yml", TOLD, {"pull": "7"})
+    assert told.code == 0, told.log
+    (comment,) = api.comments[7]
+    assert "on `this-machine`: 1 point planned" in str(comment["body"])
+    assert "| `tiny-new.batched.short.c1` |" in str(comment["body"])
 
 
 def test_a_pull_request_that_moved_on_is_refused_before_anything_runs(repository: Repository, api: Api) -> None:
@@ -272,8 +287,25 @@ def test_a_pull_request_that_moved_on_is_refused_before_anything_runs(repository
     assert api.zips(MOVED) == []
 
 
-def test_a_pull_request_is_checked_without_a_runner_of_ours(repository: Repository, api: Api) -> None:
+def test_a_pull_request_is_checked_without_a_runner_of_ours_and_told_on_main_what_it_changes(
+    repository: Repository, api: Api
+) -> None:
+    recipes = repository.tree / "matrix/data/recipes/test.yaml"
+    repository.git("checkout", "--quiet", "-b", "mine")
+    recipes.write_text(recipes.read_text().replace("[1, 4]", "[1, 4, 8]"))
+    repository.commit("One concurrency more")
+    sha = repository.git("rev-parse", "HEAD")
     ended = run_act(repository, api, "pull_request", "pr-check.yml", CHECK)
+    repository.git("checkout", "--quiet", "main")
     assert ended.code == 0, ended.log
-    assert "nothing changed" in ended.log
+    assert "nothing changed" in ended.log  # one more point on the same server start
     assert ended.jobs() == {"data"}
+    api.changed[9] = [{"filename": "matrix/data/recipes/vendor/test.yaml", "status": "modified"}]
+    api.add_pull(9, sha)
+    fork = {"event": "pull_request", "head_branch": "mine", "head_repository": {"full_name": "somebody/fleet"}}
+    api.add_run(CHECK, "pr-check.yml", "One more", sha=sha, conclusion="success", **fork)
+    told = run_act(repository, api, "schedule", "comment.yml", COMMENT)
+    assert told.code == 0, told.log
+    (comment,) = api.comments[9]
+    assert "| `tiny-good` | changed | +1 " in str(comment["body"])
+    assert f"-f pull=9 -f sha={sha} -f host=this-machine" in str(comment["body"])

@@ -112,7 +112,7 @@ class FakeServer:
                 f"fake_requests_total {len(self.stamps)}",
                 f"fake_prompt_tokens_total {self.tokens[0]}",
                 f"fake_generation_tokens_total {self.tokens[1]}",
-                "fake_prefix_cache_hits_total 0",
+                f"fake_prefix_cache_hits_total {self.options.cached_share * self.tokens[0]}",
             )
             reply.whole(200, "text/plain; version=0.0.4", "\n".join((*lines, "")).encode())
         elif path == "/_stamps":

@@ -21,7 +21,7 @@ class Options:
     `every` event, or `none`. `after` is the N of the scenarios that count requests or tokens.
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
-    server speaks TLS.
+    server speaks TLS. `cached_share` of the prompt tokens come from its cache, says its page of metrics.
     """
 
     scenario: str = "ok"
@@ -35,6 +35,7 @@ class Options:
     tokenizer: str = "none"
     refuses: str = "nothing"
     after: int = 2
+    cached_share: float = 0.0
     listen_after_s: float = 0.0
     exit_after_s: float = 0.0
     exit_code: int = 1

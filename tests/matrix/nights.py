@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TODAY = 740_000
-POLICY = Policy(window_minutes=600.0)
+POLICY = Policy(window_minutes=600.0, repeat_from=None)
 
 _ONE = Candidate(
     id="p0",
@@ -30,7 +30,7 @@ _ONE = Candidate(
     measured_minutes=1.0,
     certified_minutes=None,
     every_nights=1,
-    series="s",
+    served="s",
     load=1.0,
 )
 
@@ -50,7 +50,7 @@ def a_curve(name: str, points: int, **changes: Any) -> list[Candidate]:
 
 
 def seen(nights_ago: int, **changes: Any) -> Seen:
-    return replace(Seen(series="s", seen=TODAY - nights_ago, ok=TODAY - nights_ago), **changes)
+    return replace(Seen(served="s", seen=TODAY - nights_ago, ok=TODAY - nights_ago), **changes)
 
 
 def a_yard(policy: Policy = POLICY, **labels: int | tuple[str, ...]) -> Yard:
@@ -96,8 +96,8 @@ def memories(draw: st.DrawFn, candidates: list[Candidate]) -> dict[str, Seen]:
     for one in candidates:
         if draw(st.booleans()):
             age, failures = draw(st.integers(1, 20)), draw(st.sampled_from((0, 0, 0, 1, 3)))
-            series = draw(st.sampled_from(("s", "s", "s", "before")))
-            found[one.key] = seen(age, series=series, failures=failures)
+            served = draw(st.sampled_from(("s", "s", "s", "before")))
+            found[one.key] = seen(age, served=served, failures=failures)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from matrix.facts import RandomWorkload, RunLength, TraceWorkload, Workload
+from matrix.facts import RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.point import Concurrency, Load, Point, Rate
 from matrix.serving import KvOffload, Layout, Pool, Router, Serving, Speculation
 
@@ -33,11 +33,12 @@ FULL = Point(
         kv_transfer="nixl",
     ),
     workload_id="w",
-    workload=RandomWorkload(name="w", isl=2, osl=2, ratio=0.5),
+    workload=RandomWorkload(name="w", isl=2, osl=2, ratio=0.5, shared_prefix_share=0.5, prefix_groups=2),
     load=Concurrency(streams=2),
     power_cap_w=300,
     isolation="strict",
     alone=True,
+    repeat=True,
 )  # fmt: skip
 """Every field differs from its default."""
 
@@ -84,6 +85,8 @@ def unlabelled(point: Point) -> Point:
     changes: dict[str, object] = {"name": "", "run_length": RunLength()}
     if isinstance(point.workload, TraceWorkload):
         changes["source"] = ""
+    if isinstance(point.workload, ReferenceWorkload):
+        changes["tokenizer"] = ""
     return msgspec.structs.replace(point, workload=msgspec.structs.replace(point.workload, **changes))
 
 
@@ -137,7 +140,24 @@ def _workload(rng: random.Random) -> Workload:
             run_length=length,
             source=rng.choice("pq"),
         )
-    ratio = rng.choice((0.8, float("0.8"), 1.0, 0.81))
+    shared = (rng.choice((0.0, 0.0, 0.5)), rng.choice((1, 1, 2)))
+    if rng.random() < 0.2:
+        return ReferenceWorkload(
+            name=rng.choice("xy"),
+            set=rng.choice("ab") * 64,
+            tokenizer=rng.choice("ab") * 64,
+            isl=rng.choice((1, 128)),
+            osl=rng.choice((1, 128)),
+            shared_prefix_share=shared[0],
+            prefix_groups=shared[1],
+            run_length=length,
+        )
     return RandomWorkload(
-        name=rng.choice("xy"), isl=rng.choice((1, 128)), osl=rng.choice((1, 128)), ratio=ratio, run_length=length
+        name=rng.choice("xy"),
+        isl=rng.choice((1, 128)),
+        osl=rng.choice((1, 128)),
+        ratio=rng.choice((0.8, float("0.8"), 1.0, 0.81)),
+        shared_prefix_share=shared[0],
+        prefix_groups=shared[1],
+        run_length=length,
     )

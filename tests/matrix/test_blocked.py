@@ -8,7 +8,7 @@ import pytest
 
 from matrix.blocked import why_blocked
 from matrix.expand import expand
-from matrix.facts import Model, NamedWeights, TraceWorkload
+from matrix.facts import Model, NamedWeights, ReferenceWorkload, TraceWorkload
 from matrix.fleet import Fleet, load_fleet
 from matrix.point import Point
 from matrix.recipe import Recipe, pinned
@@ -61,6 +61,15 @@ def test_what_we_cannot_carry_out_blocks(fleet: Fleet, changes: dict[str, object
 def test_a_model_we_cannot_fetch_or_prompt_blocks(fleet: Fleet) -> None:
     assert "only by the name 'x'" in str(why_blocked(with_model(fleet, weights=NamedWeights(called="x")), first(fleet)))
     assert "token ids" in str(why_blocked(with_model(fleet, prompt_token_ids=None), first(fleet)))
+
+
+def test_reference_prompts_need_no_token_ids(fleet: Fleet) -> None:
+    """Speculation on them would be measured, if what came of it could be published."""
+    text = ReferenceWorkload(name="w", set="0" * 64, tokenizer="0" * 64, isl=64, osl=8)
+    unknown = with_model(fleet, prompt_token_ids=None)
+    assert why_blocked(unknown, first(fleet, workload=text)) is None
+    drafted = first(fleet, workload=text, serving=Serving(speculation=Speculation(method="mtp")))
+    assert "drafted tokens were accepted" in str(why_blocked(fleet, drafted))
 
 
 def test_an_image_is_pinned_by_its_digest_alone() -> None:

@@ -7,7 +7,8 @@ import pytest
 from matrix.candidates import matrix_of, memory_of, ordinal
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.history import History, PointHistory
-from tests.fleets import MODEL, write_fleet
+from matrix.identity import served
+from tests.fleets import MODEL, RECIPE, write_fleet
 
 
 @pytest.fixture(scope="module")
@@ -36,5 +37,12 @@ def test_the_shipped_agentic_workload_is_measured_once_in_seven_nights() -> None
 def test_memory_is_history_with_nights_as_numbers() -> None:
     past = PointHistory(recipe_digest="r", args_digest="a", seen="2026-02-01", ok="2026-01-31", failures=1, x=2.0)
     found = memory_of(History(points={"k": past}))["k"]
-    assert (found.series, found.failures, found.x, found.certified) == ("r/a", 1, 2.0, None)
+    assert (found.served, found.failures, found.x, found.certified) == (served("r", "a", None), 1, 2.0, None)
     assert found.seen == (found.ok or 0) + 1 == ordinal("2026-02-01")
+
+
+def test_a_new_image_changes_what_a_point_is_served_with_and_not_its_key(fleet: Fleet, tmp_path: Path) -> None:
+    bumped = load_fleet(write_fleet(tmp_path, recipe=RECIPE.replace("  layouts:", "  image: x:1\n  layouts:")))
+    before, after = ([member.candidate for member in matrix_of(one).members.values()] for one in (fleet, bumped))
+    assert [one.key for one in before] == [one.key for one in after]
+    assert all(old.served != new.served for old, new in zip(before, after, strict=True))

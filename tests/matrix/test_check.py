@@ -6,7 +6,7 @@ import pytest
 
 from matrix.check import check
 from matrix.fleet import DATA, load_fleet
-from tests.fleets import RECIPE, write_fleet
+from tests.fleets import MODEL, RECIPE, WORKLOADS, write_fleet
 
 
 def said(root: Path, old: str, new: str) -> str:
@@ -57,6 +57,47 @@ def test_a_recipe_without_layouts_measures_nothing(tmp_path: Path) -> None:
     recipe = RECIPE[: RECIPE.index("  layouts:")] + "  layouts: []\n  source: a test\n"
     problems = check(load_fleet(write_fleet(tmp_path, recipe=recipe)))
     assert "measures nothing" in str(problems[0])
+
+
+TEXT = """\
+short:
+  kind: reference
+  name: text
+  set: "{0}"
+  tokenizer: "{0}"
+  isl: 64
+  osl: 8
+long:
+  kind: random
+  name: random
+  isl: 8
+  osl: 8
+""".format("a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "words"),
+    [
+        ("a" * 64, None),
+        ("b" * 64, "short has prompts for another tokenizer than that of tiny"),
+        (None, "short has prompts for one tokenizer, and tiny does not say which is its own"),
+    ],
+)
+def test_reference_prompts_of_another_tokenizer_are_refused(
+    tmp_path: Path, tokenizer: str | None, words: str | None
+) -> None:
+    model = MODEL if tokenizer is None else f'{MODEL}  tokenizer: "{tokenizer}"\n'
+    problems = check(load_fleet(write_fleet(tmp_path, model=model, workloads=TEXT)))
+    said = "\n".join(str(problem) for problem in problems)
+    assert (words or "") in said
+    assert bool(problems) is (words is not None)
+    assert not problems or ("recipes/test.yaml:10" in said and "inferfleet prompts build" in said)
+
+
+def test_groups_that_share_nothing_are_a_mistake(tmp_path: Path) -> None:
+    workloads = WORKLOADS.replace("  osl: 64\n", "  osl: 64\n  prefix_groups: 4\n")
+    (problem,) = check(load_fleet(write_fleet(tmp_path, workloads=workloads)))
+    assert "workloads/test.yaml:6: workloads/short: `prefix_groups` without `shared_prefix_share`" in str(problem)
 
 
 def test_a_host_that_names_its_machines_names_all_of_them(tmp_path: Path) -> None:

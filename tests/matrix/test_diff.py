@@ -55,7 +55,6 @@ def test_one_more_concurrency_is_added_and_ends_the_histories_it_changes_the_ser
     ("old", "new", "why"),
     [
         ("precision: q8_0", "precision: q4_1", "precision q8_0 -> q4_1"),
-        ("  layouts:", "  image: x:1\n  layouts:", "image none -> x:1"),
         ("{parallel: 2}", "{parallel: 2, kv-unified: true}", "server arguments +--kv-unified"),
         ("    - name: slots2", "    - name: slots2\n      serving: {kv_transfer: nixl}", "its serving"),
     ],
@@ -66,6 +65,13 @@ def test_what_ends_a_history_says_why(tmp_path: Path, old: str, new: str, why: s
     assert not recipe.removed
     assert {reason for reason in recipe.changed.values() if why in reason}
     assert f"a new history begins: {why}" in text(compared(tmp_path, RECIPE.replace(old, new)))
+
+
+def test_a_new_image_is_named_and_ends_no_history(tmp_path: Path) -> None:
+    found = compared(tmp_path, RECIPE.replace("  layouts:", "  image: x:1\n  layouts:"))
+    assert [(recipe.changed, recipe.image) for recipe in found.recipes] == [({}, "image none -> x:1")]
+    assert "= image none -> x:1: measured anew at once" in text(found)
+    assert "a new history begins" not in text(found)
 
 
 def test_other_weights_under_the_same_name_end_every_history(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.dispatch import dispatch, sweeps_of
+from matrix.dispatch import dispatch, sweeps_of, sweeps_started_by
 from matrix.errors import FleetError
 from matrix.github import GitHub
 from matrix.shard import Shard
@@ -29,4 +29,18 @@ def test_a_sweep_that_github_refuses_does_not_cost_the_others_their_night(tmp_pa
         inputs = {"plan_run": "7", "not_after": "2026-01-31T06:00:00Z"}
         assert api.dispatched == [("sweep-00.yml", inputs), ("sweep-01.yml", inputs)]
         refused = dispatch(GitHub(api=api.url, repository=REPOSITORY, token="other"), ["00"], 7, "x")
-        assert refused == ["sweep 00: POST actions/workflows/sweep-00.yml/dispatches: GitHub answered 404: "]
+        assert refused == ["sweep 00: POST actions/workflows/sweep-00.yml/dispatches: GitHub answered 404: {}"]
+
+
+def test_the_sweeps_of_a_night_are_known_by_their_file_their_branch_and_the_run_in_their_title(tmp_path: Path) -> None:
+    api = Api(tmp_path)
+    title = "sweep 00, planned by run 7"
+    api.add_run(12, "sweep-00.yml", title, sha="a")
+    api.add_run(11, "sweep-03.yml@refs/heads/main", "sweep 03, planned by run 7", sha="a")
+    api.add_run(13, "sweep-00.yml", "sweep 00, planned by run 77", sha="a")
+    api.add_run(14, "evil.yml", title, sha="a")
+    api.add_run(15, "sweep-00.yml", title, sha="a", head_branch="patch-1")
+    api.add_run(16, "sweep-00.yml", f"{title} or so", sha="a")
+    with serve(api):
+        runs = [GitHub(api=api.url, repository=REPOSITORY, token=TOKEN).run(number) for number in range(11, 17)]
+    assert [run.id for run in sweeps_started_by(7, runs)] == [11, 12]

@@ -64,3 +64,10 @@ def test_a_name_nobody_knows_says_what_there_is(fleet: Fleet, name: str, words: 
     with pytest.raises(FleetError) as caught:
         explain(fleet, name)
     assert words in str(caught.value)
+
+
+def test_a_recipe_that_sharing_changes_says_so_where_it_shares(fleet: Fleet) -> None:
+    hint = "sharing changes its numbers: by 4 %"
+    for name, shares in (("tiny-cpu", True), ("tiny-cpu.batched.short.c4", True), ("tiny-cpu.slots2.short.c1", False)):
+        assert (hint in explain(fleet, name, to_split={"tiny-cpu": "by 4 %"})) == shares
+        assert hint not in explain(fleet, name, to_split={"another": "by 4 %"})

@@ -6,6 +6,7 @@ import pytest
 
 from matrix.errors import DataProblems
 from matrix.fleet import DATA, load_fleet
+from matrix.slo import Slo
 from tests.fleets import MODEL, RECIPE, WORKLOADS, write_fleet
 
 
@@ -19,6 +20,15 @@ def test_the_shipped_fleet_loads() -> None:
     fleet = load_fleet(DATA)
     assert "smollm2-135m-cpu-llamacpp" in fleet.recipes
     assert fleet.recipes.keys() == fleet.documents.keys()
+
+
+def test_a_workload_may_say_what_is_good_enough_and_must_then_say_how_long_that_takes(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path / "good", workloads=WORKLOADS + "  slo: {ttft_s: 0.5, tpot_s: 0.05}\n")
+    assert load_fleet(root).workloads["long"].slo == Slo(ttft_s=0.5, tpot_s=0.05)
+    assert load_fleet(root).workloads["short"].slo is None
+    bad = write_fleet(tmp_path / "bad", workloads=WORKLOADS + "  slo: {percentile: 0.9}\n")
+    assert "workloads/test.yaml" in said(bad)
+    assert "an SLO needs a limit" in said(bad)
 
 
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(tmp_path: Path) -> None:

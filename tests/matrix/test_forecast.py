@@ -40,8 +40,8 @@ def test_a_measured_point_is_remembered_with_its_new_arguments_and_its_certifica
     one = a_candidate("p", certified_minutes=30.0)
     for night in range(TODAY, TODAY + 28):
         jobs = pack(rota([one], {"p": seen(1)}, night, POLICY, 1).wanted, a_yard(a=1), POLICY).jobs
-        memory = after({"p": seen(3, series="before", failures=2)}, jobs, night)
-        assert (memory["p"].series, memory["p"].seen, memory["p"].failures) == ("s", night, 0)
+        memory = after({"p": seen(3, served="before", failures=2)}, jobs, night)
+        assert (memory["p"].served, memory["p"].seen, memory["p"].failures) == ("s", night, 0)
         if any(want.certified for want in jobs[0].wants):
             assert memory["p"].certified == night
             return

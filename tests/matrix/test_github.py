@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -9,8 +10,9 @@ from threading import Thread
 import msgspec
 import pytest
 
-from matrix.errors import FleetError
-from matrix.github import Artifact, GitHub
+from matrix.errors import FleetError, Unanswered
+from matrix.github import GitHub
+from matrix.github_records import Artifact
 from matrix.patience import Patience
 from tests.act.api import REPOSITORY, TOKEN, Api, serve
 
@@ -43,6 +45,82 @@ def test_a_list_that_loses_entries_is_an_error_and_never_a_part(
         github(api).runs(branch="main", since=SINCE)
     with pytest.raises(FleetError, match="listed 0 artifacts of run 7 of 5"):
         github(api).artifacts(7)
+
+
+@pytest.mark.fault(59)
+@pytest.mark.parametrize("jobs", [0, 1, 100, 241, 1201])
+def test_the_jobs_of_all_attempts_are_listed_to_the_last(api: Api, jobs: int) -> None:
+    api.add_run(7, "sweep-00.yml", "sweep 00", sha="a" * 40)
+    for number in range(jobs):
+        api.add_job(7, f"r{number}.tp1", SINCE, SINCE, run_attempt=1 + number % 2)
+    assert [job.name for job in github(api).jobs(7)] == [f"r{number}.tp1" for number in range(jobs)]
+
+
+@pytest.mark.fault(59)
+def test_a_list_that_moved_while_it_was_read_is_an_error_though_its_length_is_right(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new run comes first and pushes the last of page one onto page two: one is there twice, another never."""
+    for number in range(150):
+        api.add_run(number, "nightly.yml", "nightly", sha="a" * 40)
+    answer = Api.get
+
+    def moving(api: Api, path: str, query: dict[str, str]) -> object:
+        found = answer(api, path, query)
+        assert isinstance(found, dict)
+        if query["page"] == "2":
+            found["workflow_runs"] = [api.runs[99], *found["workflow_runs"][:-1]]
+        return found
+
+    monkeypatch.setattr(Api, "get", moving)
+    with pytest.raises(Unanswered, match="listed 149 runs of 150"):
+        github(api).runs(branch="main", since=SINCE)
+
+
+@pytest.mark.fault(67)
+def test_an_answer_that_is_cut_off_may_be_whole_another_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Api, "get", lambda *_: b'{"id": 1, "path": ".github')
+    with pytest.raises(Unanswered, match="cut off"):
+        github(api).run(1)
+
+
+def test_what_was_read_once_is_confirmed_and_not_sent_again(api: Api) -> None:
+    api.with_etags = True
+    api.add_run(1, "nightly.yml", "nightly", sha="a" * 40, status="queued")
+    asking = replace(github(api), kept={})
+    assert [asking.run(1).status for _ in range(3)] == ["queued"] * 3
+    assert api.confirmed == 2
+    api.runs[0]["status"] = "completed"
+    assert asking.run(1).status == "completed"
+    assert api.confirmed == 2
+    assert github(api).run(1).status == "completed"  # one that keeps nothing asks for nothing to be confirmed
+    assert api.confirmed == 2
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(api: Api) -> None:
+    api.add_run(1, "nightly.yml", "nightly", sha="a" * 40, status="in_progress")
+    api.add_run(2, "nightly.yml", "nightly", sha="a" * 40)
+    github(api).cancel(1)
+    with pytest.raises(FleetError, match="answered 409"):
+        github(api).cancel(2)
+    assert api.cancelled == [1]
+
+
+def test_what_may_pass_is_told_from_what_will_not(api: Api) -> None:
+    """Who only watches goes on after the one, and stops at the other. A wait that was asked for is handed on."""
+    _, asking = waits_of(api, *[(502, {}, b"down")] * 6)
+    with pytest.raises(Unanswered) as passing:
+        asking.run(1)
+    assert passing.value.wait_s == 0.0
+    _, asking = waits_of(api, (429, {"Retry-After": "3600"}, b""))
+    with pytest.raises(Unanswered) as limited:
+        asking.run(1)
+    assert limited.value.wait_s == 3600.0
+    with pytest.raises(FleetError) as refused:
+        github(api).run(1)
+    assert not isinstance(refused.value, Unanswered)
+    with pytest.raises(Unanswered, match="cannot be reached"):
+        GitHub(api="http://127.0.0.1:1", repository=REPOSITORY, token=TOKEN, patience=Patience(tries=1)).run(1)
 
 
 def test_a_workflow_is_named_by_its_file_with_or_without_a_ref(api: Api) -> None:

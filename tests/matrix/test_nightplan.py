@@ -14,15 +14,16 @@ from matrix.expand import expand, point_of
 from matrix.facts import RandomWorkload
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.history import History, PointHistory
+from matrix.identity import args_digest, recipe_digest
 from matrix.jobs import Night
 from matrix.nightplan import Asked, build_night
 from matrix.plan import Plan, planned_points
 from matrix.planner import build_plan
-from matrix.point import point_id, point_key
-from matrix.rota import Policy
+from matrix.point import point_id, point_key, twin_of
+from matrix.rota import CERTIFIED_REQUESTS, Policy
 from matrix.select import parse_selector
 from matrix.sentinels import sentinels
-from tests.fleets import RECIPE, write_fleet
+from tests.fleets import RECIPE, WORKLOADS, write_fleet
 from tests.matrix.nights import HOSTS, many_points
 
 DATE = "2026-01-31"
@@ -48,9 +49,10 @@ def history(fleet: Fleet, ages: dict[str, int], **changes: object) -> History:
     for member in matrix_of(fleet).members.values():
         age = ages.get(member.point.recipe)
         if age is not None:
-            recipe, args = member.candidate.series.split("/")
+            recipe, args = recipe_digest(fleet, member.point.recipe), args_digest(member.group)
             night = _iso(today - age)
-            past = {"recipe_digest": recipe, "args_digest": args, "seen": night, "ok": night, **changes}
+            image = fleet.recipes[member.point.recipe].image
+            past = {"recipe_digest": recipe, "args_digest": args, "image": image, "seen": night, "ok": night, **changes}
             points[member.candidate.key] = PointHistory(**past)  # type: ignore[arg-type]
     return History(points=points)
 
@@ -64,7 +66,7 @@ def _iso(day: int) -> str:
 def test_every_point_of_the_matrix_is_planned_once_or_left_out_with_a_reason(shipped: Fleet) -> None:
     for asked in (ALL, replace(ALL, policy=Policy(window_minutes=40.0)), replace(ALL, policy=Policy(gpu_hours=20.0))):
         plan = build_night(shipped, NIGHT, asked)
-        names = Counter(name for name, (_, point) in planned_points(plan).items() if not point.point.alone)
+        names = Counter(name for name, (_, point) in planned_points(plan).items() if twin_of(point.point) is None)
         names += Counter(left.id for left in plan.left_out)
         assert names == Counter(point_id(point_of(item)) for item in expand(shipped))
         assert all(left.why for left in plan.left_out)
@@ -76,7 +78,7 @@ def test_the_night_keeps_to_its_window_and_its_gpu_hours(shipped: Fleet) -> None
     assert plan.jobs
     assert max((job.begins_minutes or 0.0) + job.expected_minutes for job in plan.jobs) <= 60.0 * 0.95 + 0.01
     assert sum((job.gpus or 0) * job.expected_minutes for job in plan.jobs) <= 30.0 * 60 * 0.95 + 0.01
-    assert plan.retry_points == int(0.05 * sum(len(job.points) for job in plan.jobs))
+    assert plan.retry_points == int(0.05 * sum(not point.point.repeat for job in plan.jobs for point in job.points))
 
 
 def test_what_a_server_is_started_with_never_depends_on_what_is_measured(shipped: Fleet) -> None:
@@ -101,7 +103,7 @@ def test_equal_questions_have_equal_plans(shipped: Fleet) -> None:
 
 
 @given(number=st.integers(0, 99))
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_recipe_more_changes_no_other_job(tmp_path: Path, number: int) -> None:
     before = load_fleet(many_points(tmp_path / "a", 3))
     root = many_points(tmp_path / "b", 3)
@@ -134,6 +136,39 @@ def test_a_pair_is_planned_as_another_point_that_comes_last(fleet: Fleet) -> Non
         assert {point.id for point in alone} == {f"{point.id}.alone" for point in shared if len(shared) > 1}
         assert all(point.key == point_key(point.point) for point in job.points)
     assert len({point.key for job in plan.jobs for point in job.points}) == sum(len(job.points) for job in plan.jobs)
+
+
+def test_the_first_of_a_job_is_planned_once_more_as_the_last_on_its_server_at_the_cost_of_its_minutes(
+    shipped: Fleet,
+) -> None:
+    for policy in (Policy(pair_share=0.5), Policy(pair_share=0.5, repeat_from=4), Policy(repeat_from=None)):
+        found = matrix_of(shipped)
+        for job in build_night(shipped, NIGHT, replace(ALL, policy=policy)).jobs:
+            shared = [one for one in job.points if not one.point.alone]
+            points, last = [one for one in shared if not one.point.repeat], shared[-1]
+            many = policy.repeat_from is not None and len(points) >= policy.repeat_from
+            length = points[0].point.workload.run_length
+            many = many and length.repeat_first and length.min_requests < CERTIFIED_REQUESTS
+            assert [one.point.repeat for one in shared] == [False] * len(points) + [True] * many
+            assert job.points[: len(shared)] == tuple(shared)
+            minutes = sum(one.expected_minutes for one in job.points)
+            usual = found.members[points[0].id]
+            assert job.expected_minutes == pytest.approx(minutes + usual.candidate.start_minutes)
+            if many:
+                assert (last.id, last.why) == (f"{points[0].id}.repeat", "the first once more")
+                assert twin_of(last.point) == points[0].id
+                assert last.key not in {one.key for one in job.points[:-1] if one is not last}
+                assert (last.expected_minutes, last.point.workload) == (usual.candidate.minutes, usual.point.workload)
+
+
+def test_a_workload_whose_windows_are_too_short_for_it_repeats_nothing(tmp_path: Path) -> None:
+    off, on = WORKLOADS, WORKLOADS.replace("repeat_first: false", "repeat_first: true")
+    for workloads, repeats in ((off, 0), (on, 2)):
+        fleet = load_fleet(write_fleet(tmp_path / str(repeats), workloads=workloads))
+        asked = Asked(policy=Policy(certified_nights=None))
+        for plan in (build_night(fleet, NIGHT, asked), build_plan(fleet, "this-machine", NIGHT)):
+            assert sum(point.point.repeat for job in plan.jobs for point in job.points) == repeats
+        assert all(job.points[-1].point.repeat == bool(repeats) for job in plan.jobs)
 
 
 def test_a_certified_point_is_the_same_point_measured_longer(fleet: Fleet) -> None:
@@ -179,6 +214,16 @@ def test_a_changed_recipe_comes_before_what_is_old(fleet: Fleet) -> None:
     plan = build_night(fleet, NIGHT, Asked(history=History(points=points), policy=policy))
     assert {point.key for job in plan.jobs for point in job.points} >= sentinels(changed, {})
     assert any(left.why.startswith("sentinel, but") for left in plan.left_out)
+
+
+def test_a_new_image_is_measured_at_once_whatever_was_measured_last_night(tmp_path: Path) -> None:
+    before = load_fleet(write_fleet(tmp_path / "a"))
+    bumped = load_fleet(write_fleet(tmp_path / "b", recipe=RECIPE.replace("  layouts:", "  image: x:1\n  layouts:")))
+    past = history(before, {"tiny-cpu": 1})
+    plan = build_night(bumped, NIGHT, replace(ALL, history=past))
+    whys = {point.why.removesuffix(f", {CERTIFIED_REQUESTS} requests") for job in plan.jobs for point in job.points}
+    assert whys <= {"changed", "alone, for comparison"}
+    assert "changed" in whys
 
 
 def test_what_must_not_be_launched_is_left_out_or_counted_in_when_asked(tmp_path: Path) -> None:

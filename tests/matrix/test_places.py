@@ -7,8 +7,10 @@ import pytest
 
 from matrix.facts import Host
 from matrix.fleet import Fleet, load_fleet
+from matrix.pack import yard_of
 from matrix.places import NoPlace, Place, place, reach
 from matrix.point import Point
+from matrix.rota import Policy
 from matrix.serving import Layout
 from tests.fleets import write_fleet
 from tests.matrix.test_point import POINT
@@ -54,6 +56,16 @@ def test_too_large_a_job_says_how_many_gpus_are_missing(fleet: Fleet) -> None:
 def test_where_no_host_has_the_accelerator_nothing_can_be_added_up(fleet: Fleet) -> None:
     assert on(fleet, Host(label="a", gpu="h200", devices=8)) == NoPlace(why="no host has cpu")
     assert on(fleet, Host(label="a", gpu="cpu"), host="b") == NoPlace(why="there is no host b")
+
+
+def test_a_host_that_is_started_by_hand_is_no_part_of_a_night(fleet: Fleet) -> None:
+    mine = Host(label="a", gpu="cpu", devices=8, by_hand=True)
+    assert on(fleet, mine) == NoPlace(why="no host has cpu")
+    assert on(fleet, mine, host="a") == NoPlace(why="host a runs only what is started by hand")
+    other = on(fleet, mine, Host(label="b", gpu="cpu", devices=1))
+    assert isinstance(other, Place)
+    assert other.host == "b"
+    assert yard_of([mine], Policy()) == yard_of([], Policy())
 
 
 def test_a_recipe_that_names_its_host_runs_there(fleet: Fleet) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.facts import RandomWorkload, RunLength, TraceWorkload
+from matrix.facts import RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
+from matrix.slo import Slo
 from tests.matrix.random_points import FULL, random_points, unlabelled
 
 OTHER = {str: "ngram", int: 3}
@@ -37,6 +38,7 @@ def test_an_id_is_readable() -> None:
     capped = msgspec.structs.replace(POINT, power_cap_w=400, isolation="strict")
     assert point_id(capped) == "r.tp8.1k1k.c64.cap400w.strict"
     assert point_id(msgspec.structs.replace(POINT, alone=True)) == "r.tp8.1k1k.c64.alone"
+    assert point_id(msgspec.structs.replace(POINT, repeat=True)) == "r.tp8.1k1k.c64.repeat"
 
 
 def test_a_key_is_pinned_so_that_no_refactoring_ever_changes_a_history() -> None:
@@ -51,11 +53,31 @@ def test_a_default_that_is_written_out_is_no_other_point() -> None:
     assert point_key(written) == point_key(POINT)
 
 
+def test_the_prompts_of_a_point_are_part_of_its_identity() -> None:
+    """Which set, and what share is common; not the set's tokenizer, which the set says itself."""
+    text = ReferenceWorkload(name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2)
+    changes: list[dict[str, object]] = [{"set": "1" * 64}, {"shared_prefix_share": 0.5}, {"tokenizer": "1" * 64}]
+    key, *others = [
+        point_key(msgspec.structs.replace(POINT, workload=msgspec.structs.replace(text, **change)))
+        for change in ({}, *changes)
+    ]
+    assert [other == key for other in others] == [False, False, True]
+
+
 def test_how_long_a_point_is_measured_is_not_part_of_its_identity() -> None:
     longer = msgspec.structs.replace(POINT.workload, run_length=RunLength(min_s=5.0, max_s=6.0), name="renamed")
     assert point_key(msgspec.structs.replace(POINT, workload=longer)) == point_key(POINT)
 
 
+def test_what_is_good_enough_is_not_part_of_its_identity() -> None:
+    trace = TraceWorkload(name="w", trace="t")
+    for workload in (POINT.workload, trace):
+        stricter = msgspec.structs.replace(workload, slo=Slo(ttft_s=0.5, tpot_s=0.05))
+        keys = {point_key(msgspec.structs.replace(POINT, workload=one)) for one in (workload, stricter)}
+        assert len(keys) == 1
+
+
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_keys_are_equal_exactly_when_points_are(seed: int) -> None:
     found = list(random_points(seed, 200))
@@ -70,7 +92,11 @@ def test_ten_thousand_random_points_have_as_many_keys_as_there_are_different_one
 def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
     """Each field in turn goes back to its default, or to another value where it has none."""
     trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9)
-    for point, fields in ((FULL, 51), (msgspec.structs.replace(FULL, workload=trace), 51)):
+    text = ReferenceWorkload(
+        name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2, shared_prefix_share=0.5, prefix_groups=2
+    )
+    others = [(msgspec.structs.replace(FULL, workload=other), fields) for other, fields in ((trace, 52), (text, 54))]
+    for point, fields in ((FULL, 54), *others):
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}
         assert len(keys) == len(variants) == fields
@@ -80,7 +106,7 @@ def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
 def one_field_changed(record: Any) -> Iterator[Any]:
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
-        if field.name in ("name", "run_length"):
+        if field.name in ("name", "run_length", "slo"):
             continue
         if isinstance(value, msgspec.Struct):
             for inner in one_field_changed(value):

@@ -59,7 +59,7 @@ def test_the_ends_and_the_middle_of_a_curve_are_measured_every_night() -> None:
 def test_what_is_new_or_changed_comes_before_what_is_stale() -> None:
     fresh, changed, stale = a_curve("fresh", 5), a_curve("changed", 5), a_curve("stale", 5)
     memory = {one.key: seen(2) for one in fresh} | {one.key: seen(9) for one in stale}
-    memory |= {one.key: seen(2, series="other arguments") for one in changed}
+    memory |= {one.key: seen(2, served="other arguments") for one in changed}
     found = tonight([*fresh, *changed, *stale, a_candidate("new")], memory)
     assert of_tier(found, Tier.CHANGED) == {"changed.c3", "changed.c4"}
     order = [want.tier for want in found.wanted]
@@ -75,7 +75,7 @@ def test_the_rest_comes_round_in_seven_nights_spread_evenly() -> None:
         found = rota(candidates, memory, night, replace(POLICY, pair_share=0.0, certified_nights=None), seed=1)
         per_night.append(len(of_tier(found, Tier.STALE)))
         for name in wanted(found):
-            memory[name] = Seen(series="s", seen=night, ok=night)
+            memory[name] = Seen(served="s", seen=night, ok=night)
         assert max(night - (memory[one.key].seen or 0) for one in candidates) < 7
     assert set(per_night) == {20}  # two points beside the sentinels of each of 70 jobs, a seventh of the jobs a night
 

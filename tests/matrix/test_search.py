@@ -16,7 +16,6 @@ from matrix.search import (
     Reach,
     Refine,
     Search,
-    Slo,
     child,
     child_id,
     child_key,
@@ -26,6 +25,7 @@ from matrix.search import (
     with_size,
 )
 from matrix.serving import Layout
+from matrix.slo import Slo
 
 BASE = Point(
     recipe="r",

@@ -6,7 +6,7 @@ from tests.matrix.nights import a_candidate, a_curve
 
 
 def placed(x: float, y: float) -> Seen:
-    return Seen(series="s", seen=1, ok=1, x=x, y=y)
+    return Seen(served="s", seen=1, ok=1, x=x, y=y)
 
 
 def test_a_short_curve_is_watched_whole() -> None:

@@ -24,7 +24,7 @@ SIZES = st.lists(st.integers(1, 2 * SHARD_JOBS), min_size=1, max_size=80).filter
 ENOUGH = 200
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES)
 def test_every_job_is_in_exactly_one_shard_and_no_shard_is_too_large(sizes: list[int]) -> None:
     jobs = jobs_of(sizes)
@@ -36,7 +36,7 @@ def test_every_job_is_in_exactly_one_shard_and_no_shard_is_too_large(sizes: list
     assert [shard.number for shard in shards] == list(range(len(shards)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES, st.integers(1, 2 * SHARD_JOBS))
 def test_one_recipe_more_or_less_changes_at_most_two_files(sizes: list[int], size: int) -> None:
     jobs, recipe = jobs_of(sizes), jobs_of([size], "new")
@@ -46,7 +46,7 @@ def test_one_recipe_more_or_less_changes_at_most_two_files(sizes: list[int], siz
     assert pack(jobs, after, max_shards=ENOUGH) == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIZES, st.data())
 def test_a_recipe_that_changes_all_its_jobs_changes_few_files(sizes: list[int], data: st.DataObject) -> None:
     jobs = jobs_of(sizes)
@@ -60,7 +60,7 @@ def test_a_recipe_that_changes_all_its_jobs_changes_few_files(sizes: list[int], 
     assert {job for shard in after for job in shard.jobs} == others.keys() | renamed.keys()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIZES)
 def test_packing_again_changes_nothing(sizes: list[int]) -> None:
     jobs = jobs_of(sizes)

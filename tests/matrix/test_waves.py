@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from matrix.errors import FleetError
 from matrix.limits import SHARD_JOBS
 from matrix.plan import LeftOut, Plan
 from matrix.shard import pack
-from matrix.waves import as_lines, listed_as, of_shard, only, outputs, part_of, without_unpinned
+from matrix.waves import AGAIN, as_lines, listed_as, of_shard, only, outputs, part_of, run_by, without_unpinned
 from tests.aggregate.builders import a_plan
 
 LABELS = {"this-machine"}
@@ -55,7 +57,9 @@ def test_the_matrix_holds_ids_and_labels_of_jobs_that_may_start_and_nothing_else
 def test_what_no_host_would_run_is_not_started_and_its_rows_will_say_why() -> None:
     plan = with_job(a_plan(jobs=2), 0, server=msgspec.structs.replace(a_plan().jobs[0].server, image="vllm:latest"))
     found = without_unpinned(plan)
-    assert [job.blocked for job in found.jobs] == ["the image vllm:latest has no digest", None]
+    blocked, launched = (job.blocked for job in found.jobs)
+    assert (blocked or "").startswith("the image vllm:latest has no digest; `inferfleet pin` fixes it")
+    assert launched is None
     assert outputs(found, LABELS)["jobs"] == "1"
 
 
@@ -113,3 +117,21 @@ def test_a_value_never_makes_a_second_line(values: dict[str, str]) -> None:
     else:
         with pytest.raises(ValueError, match="cannot hold"):
             as_lines(values)
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9.-]{0,30}", fullmatch=True), st.integers(1, 50))
+def test_every_attempt_of_a_job_is_made_by_one_job_of_one_run_attempt(job: str, run_attempt: int) -> None:
+    assert run_by(job, run_attempt) == (job, 2 * run_attempt - 1)
+    assert run_by(job + AGAIN, run_attempt) == (job, 2 * run_attempt)
+
+
+def test_the_template_names_and_numbers_waves_as_their_records_are_read() -> None:
+    import matrix
+
+    template = (Path(matrix.__file__).parent / "templates" / "waves.yml").read_text()
+    assert re.findall(r"name: \$\{\{ matrix\.id \}\}(.*)", template) == ["", AGAIN]
+    counted = re.findall(r"number=\$\(\((.*)\)\)", template)
+    assert counted == ["2 * GITHUB_RUN_ATTEMPT - 1", "2 * GITHUB_RUN_ATTEMPT"]
+    for expression, name in zip(counted, ("r.tp1", f"r.tp1{AGAIN}"), strict=True):
+        assert run_by(name, 3) == ("r.tp1", eval(expression, {"GITHUB_RUN_ATTEMPT": 3}))
+    assert "name: job-${{ matrix.id }}-a${{ steps.attempt.outputs.number }}" in template

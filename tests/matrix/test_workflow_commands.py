@@ -4,11 +4,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from matrix.errors import FleetError
+from matrix.planfile import write_plan
 from matrix.render import WORKFLOWS
-from matrix.workflow_commands import closing_time, instant, render_workflows
+from matrix.waves import part_of
+from matrix.workflow_commands import closing_time, instant, render_workflows, select
+from tests.aggregate.builders import a_plan
 from tests.fleets import RECIPE, write_fleet
 
 
@@ -36,7 +40,7 @@ def test_a_new_recipe_changes_one_file_and_moves_no_job(tmp_path: Path) -> None:
     (fleet / "recipes" / "new.yaml").write_text(RECIPE.replace("tiny-cpu:", "a-new-one:"))
     with pytest.raises(FleetError, match=r"sweep-00.yml. Run `inferfleet render`"):
         rendered(fleet, tmp_path, check_only=True)
-    assert rendered(fleet, tmp_path) == f"7 files: {WORKFLOWS}/sweep-00.yml"
+    assert rendered(fleet, tmp_path) == f"8 files: {WORKFLOWS}/sweep-00.yml"
     assert set(old.splitlines()) < set(jobs(tmp_path).splitlines())
 
 
@@ -73,6 +77,20 @@ def test_a_workflow_that_github_would_refuse_is_not_rendered_around(tmp_path: Pa
     mine.write_text("on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 1\n    strategy: {matrix: {a: []}}\n")
     with pytest.raises(FleetError, match=r"mine.yml: job a: its matrix is empty"):
         rendered(fleet, tmp_path)
+
+
+def test_what_is_not_pinned_starts_only_where_it_was_asked_for(tmp_path: Path) -> None:
+    plan = a_plan()
+    server = msgspec.structs.replace(plan.jobs[0].server, image="vllm:latest")
+    write_plan(part_of(plan, [msgspec.structs.replace(plan.jobs[0], server=server)]), tmp_path / "night.json")
+    fleet, out = write_fleet(tmp_path / "fleet"), tmp_path / "plan.json"
+    label = plan.jobs[0].label
+    (fleet / "hosts" / "mine.yaml").write_text(f"mine: {{label: {label}, gpu: cpu, devices: 1, source: a test}}\n")
+    name = plan.jobs[0].recipe
+    with pytest.raises(FleetError, match="has no digest; `inferfleet pin` fixes it, run one with `unpinned`"):
+        select(fleet, tmp_path / "night.json", None, name, "2099-01-01T00:00:00Z", out)
+    started = select(fleet, tmp_path / "night.json", None, name, "2099-01-01T00:00:00Z", out, unpinned=True)
+    assert started.startswith("jobs=1\n")
 
 
 def test_the_time_of_the_last_point_is_said_once_and_in_utc() -> None:

@@ -8,8 +8,9 @@ from typing import Protocol
 import pytest
 
 from launch.engines import ENGINES
-from matrix.dialect import Dialect
+from matrix.dialect import CacheCounters, Dialect
 from matrix.facts import FileWeights, Model, RandomWorkload, RunLength
+from matrix.jobs import repeat_of
 from matrix.plan import Job, Plan, PlannedPoint, Server
 from matrix.point import Concurrency, Point, digest, point_id, point_key
 from matrix.serving import Layout
@@ -17,9 +18,11 @@ from tests import fake_engine
 
 WORKLOAD = RandomWorkload(name="8 in, 4 out", isl=8, osl=4, run_length=RunLength(min_s=0.3, max_s=20.0, min_requests=4))
 
+COUNTERS = CacheCounters(hits="fake_prefix_cache_hits_total", of=("fake_prompt_tokens_total",))
+
 
 class PlanOf(Protocol):
-    def __call__(self, *server_args: str, streams: tuple[int, ...] = ...) -> Plan: ...
+    def __call__(self, *server_args: str, streams: tuple[int, ...] = ..., repeat: bool = ...) -> Plan: ...
 
 
 @pytest.fixture
@@ -29,9 +32,11 @@ def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanOf:
     weights = tmp_path / "weights"
     weights.touch()
 
-    def plan_of(*server_args: str, streams: tuple[int, ...] = (1, 2)) -> Plan:
+    def plan_of(*server_args: str, streams: tuple[int, ...] = (1, 2), repeat: bool = False) -> Plan:
         server = _server(server_args, weights)
-        job = _job(server, tuple(_planned(count) for count in streams))
+        points = [_planned(count) for count in streams]
+        points += [repeat_of(points[0].point, points[0].expected_minutes)] * repeat
+        job = _job(server, tuple(points))
         return Plan(run_id="run-1", night="2026-01-31", seed=7, git_sha="unknown", jobs=(job,))
 
     return plan_of
@@ -40,7 +45,7 @@ def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanOf:
 def _server(args: tuple[str, ...], weights: Path) -> Server:
     return Server(
         engine="fake",
-        dialect=Dialect(),
+        dialect=Dialect(metrics_path="/metrics", cache_counters=COUNTERS),
         model_id="fake-model",
         model=Model(
             name="fake",

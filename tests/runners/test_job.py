@@ -17,6 +17,7 @@ from launch.leftovers import find, remove
 from matrix.plan import Plan
 from matrix.point import point_id, point_key
 from matrix.result import HostFacts, PointResult
+from matrix.slo import Slo
 from matrix.words import Outcome, Reason
 from runners import job as job_module
 from runners.job import JobOptions, run_job
@@ -58,6 +59,24 @@ def test_a_good_server_gives_an_ok_row_for_every_point(plan_of: PlanOf, tmp_path
         assert result.provenance.engine_version == "fake 1"
         assert result.provenance.server_start_s > 0
         assert result.quality.length_ratio == 1.0
+
+
+def test_what_a_workload_calls_good_enough_becomes_goodput(plan_of: PlanOf, tmp_path: Path) -> None:
+    """Four tokens 20 ms apart: every request keeps ten seconds, none keeps a millisecond."""
+    plan = plan_of("--itl-ms", "20")
+    limits = (Slo(e2e_s=10.0), Slo(e2e_s=0.001))
+    points = [
+        msgspec.structs.replace(
+            planned,
+            point=msgspec.structs.replace(planned.point, workload=msgspec.structs.replace(WORKLOAD, slo=slo)),
+        )
+        for planned, slo in zip(plan.jobs[0].points, limits, strict=True)
+    ]
+    plan = msgspec.structs.replace(plan, jobs=(msgspec.structs.replace(plan.jobs[0], points=tuple(points)),))
+    found = [run(plan, tmp_path)[planned.id].metrics for planned in plan.jobs[0].points]
+    said = [metrics.goodput for metrics in found if metrics is not None]
+    assert [(one.limits, one.share) for one in said if one] == [("e2e <= 10 s", 1.0), ("e2e <= 0.001 s", 0.0)]
+    assert all(planned.key == point_key(planned.point) for planned in points)
 
 
 def test_the_artifact_holds_the_requests_the_host_and_the_log(plan_of: PlanOf, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 "use strict";
 // From a group and the chosen axes to an ECharts option. No state, no page: the same input draws the same chart.
 inferfleet.chart = (() => {
-  const { number, element, symbolOf, colourOf } = inferfleet;
+  const { number, element, load, loadText, symbolOf, colourOf } = inferfleet;
 
   const X = {
     interactivity: { name: "Interactivity", unit: "tok/s/user", key: "interactivity_tok_per_s", scale: 1, better: "higher" },
@@ -80,7 +80,7 @@ inferfleet.chart = (() => {
   const dotTip = (series, dot, x, y) => {
     const { requests, nights } = dot.figures;
     return tip(series.label, [
-      ["Concurrency", String(dot.concurrency)],
+      ["Load", loadText(dot)],
       [x.name, `${number(at(x, dot))} ${x.unit}`],
       [y.name, `${number(at(y, dot))} ${y.unit}`],
       ["n", `${requests.toLocaleString("en-US")} requests, ${nights} ${nights === 1 ? "night" : "nights"}`],
@@ -118,7 +118,7 @@ inferfleet.chart = (() => {
         symbol: `path://${symbolOf(series.style)}`,
         symbolSize: 12,
         cursor: "pointer",
-        label: { show: true, position: "top", distance: 5, fontSize: 11, formatter: ({ data }) => String(data.dot.concurrency) },
+        label: { show: true, position: "top", distance: 5, fontSize: 11, formatter: ({ data }) => load(data.dot) },
         labelLayout: { hideOverlap: true },
         emphasis: { scale: 1.35 },
         tooltip: { formatter: ({ data }) => dotTip(series, data.dot, x, y) },

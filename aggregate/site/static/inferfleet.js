@@ -9,6 +9,11 @@ window.inferfleet = (() => {
   const number = (value, digits = 3) =>
     value.toLocaleString("en-US", { maximumSignificantDigits: digits, minimumSignificantDigits: 1 });
 
+  // What was asked of the server: as a label, and in words.
+  const load = (dot) => (dot.rate_per_s === null ? String(dot.concurrency) : `${number(dot.rate_per_s, 6)}/s`);
+  const loadText = (dot) =>
+    (dot.rate_per_s === null ? `${dot.concurrency} in flight` : `${number(dot.rate_per_s, 6)} requests/s`);
+
   const element = (name, { text, className, ...attributes } = {}, children = []) => {
     const made = document.createElement(name);
     if (text !== undefined) made.textContent = text;
@@ -43,7 +48,7 @@ window.inferfleet = (() => {
   };
 
   return {
-    number, element, symbolOf, colourOf, swatch,
+    number, element, load, loadText, symbolOf, colourOf, swatch,
 
     // called by data/page.js
     page(data) { pageData = data; },

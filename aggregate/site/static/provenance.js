@@ -1,7 +1,7 @@
 "use strict";
 // The panel that says where one dot comes from.
 inferfleet.provenance = (() => {
-  const { number, element, swatch } = inferfleet;
+  const { number, element, loadText, swatch } = inferfleet;
   const UNKNOWN = "not recorded";
 
   const count = (value) => value.toLocaleString("en-US");
@@ -17,6 +17,8 @@ inferfleet.provenance = (() => {
     line("Requests", `${count(figures.requests)} ended well`),
     line("Nights", figures.nights === 1 ? "1 (no spread known)" : count(figures.nights)),
     line("Spread of output", figures.spread === null ? UNKNOWN : `${share(figures.spread)} (max − min) / median`),
+    line("Goodput", figures.goodput_requests_per_s === null ? "no limits set" :
+      `${number(figures.goodput_requests_per_s)} requests/s, ${share(figures.goodput_share)} of all within ${origin.goodput_limits}`),
     line("Output length", origin.length_ratio === null ? UNKNOWN : `${share(origin.length_ratio)} of what was asked`),
   ]);
 
@@ -41,12 +43,12 @@ inferfleet.provenance = (() => {
     line("Server arguments digest", origin.server_args_digest, true),
   ]);
 
-  const client = ({ origin, concurrency }) => {
+  const client = ({ origin, concurrency, rate_per_s: rate }) => {
     const achieved = origin.client_achieved_concurrency;
     const delay = origin.client_stamp_delay_p99_s;
     return block("Client budget", [
-      line("In flight", achieved === null ? UNKNOWN : `${number(achieved)} of ${concurrency} asked`),
-      line("Client CPU", origin.client_cpu_share === null ? UNKNOWN : `${share(origin.client_cpu_share)} of one core`),
+      line("In flight", achieved === null ? UNKNOWN : `${number(achieved)} of ${rate === null ? `${concurrency} asked` : `${concurrency} at most`}`),
+      line("Client CPU", origin.client_cpu_share === null ? UNKNOWN : `${share(origin.client_cpu_share)} of one core${origin.client_workers > 1 ? `, the busiest of ${origin.client_workers} processes` : ""}`),
       line("Stamp delay p99", delay === null ? "no kernel stamps" : `${number(delay * 1e6)} µs (already removed)`),
     ]);
   };
@@ -63,7 +65,7 @@ inferfleet.provenance = (() => {
     panel.replaceChildren(
       element("header", {}, [
         swatch(series.style, false),
-        element("h3", { id: "provenance-title", text: `${series.label} · ${dot.concurrency} in flight` }),
+        element("h3", { id: "provenance-title", text: `${series.label} · ${loadText(dot)}` }),
         button,
       ]),
       element("div", { className: "big" }, axes.map((axis) => figure(axis, dot))),

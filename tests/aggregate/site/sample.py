@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from aggregate.site.build import published_rows
 from aggregate.site.page import PageModel, page_model
 from aggregate.site.records import AxisX, AxisY, DeviceKind, Figures, Frontier, Gap, Group, Measurement, Night, Origin
@@ -48,6 +50,24 @@ GPU_CURVES = (
     Curve(label="llama-3.1-8b-fp8-h200-trtllm.tp2", alone=331, top=5400, ttft_ms=17),
     Curve(label="llama-3.1-8b-bf16-h200-sglang.tp1", alone=151, top=7300, ttft_ms=22),
 )
+
+
+RATES = Curve(label="llama-3.1-8b-fp8-h200-vllm.tp1 · poisson arrivals", alone=213, top=9100, ttft_ms=21)
+LIMITS = "ttft <= 0.5 s, tpot <= 0.05 s"
+
+
+def at_rate(rate_per_s: float) -> Measurement:
+    """A dot of an open loop, with limits on what a request may take."""
+    mean_in_flight = round(rate_per_s * 5)
+    dot = measurement(GPU, RATES, mean_in_flight)
+    goodput = {"goodput_requests_per_s": rate_per_s * 0.98, "goodput_share": 0.98}
+    return msgspec.structs.replace(
+        dot,
+        concurrency=256,
+        rate_per_s=rate_per_s,
+        figures=msgspec.structs.replace(dot.figures, **goodput),
+        origin=msgspec.structs.replace(dot.origin, goodput_limits=LIMITS, client_workers=2),
+    )
 
 
 def measurement(group: Group, curve: Curve, concurrency: int, nights: int = 3) -> Measurement:
@@ -152,7 +172,9 @@ GAPS = (
 def dots_of(group: Group) -> tuple[Measurement, ...]:
     """All dots of a sample group."""
     curves, steps = (CPU_CURVES, (1, 2, 4, 8, 16)) if group is CPU else (GPU_CURVES, (1, 4, 8, 16, 32, 64, 128, 256))
-    dots = (measurement(group, curve, step) for curve in curves for step in steps)
+    dots = [measurement(group, curve, step) for curve in curves for step in steps]
+    if group is GPU:
+        dots += [at_rate(rate_per_s) for rate_per_s in (2.5, 1.0, 5.0)]
     gone = {gap.point_id for gap in GAPS}
     return tuple(dot for dot in dots if dot.origin.point_id not in gone)
 

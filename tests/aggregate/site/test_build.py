@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from aggregate.site.build import STATIC, write_site
 from aggregate.site.records import Measurement
-from tests.aggregate.site.sample import RUN, sample_model
+from tests.aggregate.site.sample import LIMITS, RUN, at_rate, sample_model
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [
@@ -97,6 +97,26 @@ def test_a_click_on_a_dot_opens_its_provenance_and_the_link_leads_back(page: Pag
     page.goto("about:blank")
     page.goto(f"{site}#{page.url.partition('#')[2]}" if "#" in page.url else f"{site}#dot={dot.id}")
     panel.get_by_text(RUN).wait_for()
+
+
+def test_a_rate_is_said_as_a_rate_and_what_was_within_its_limits(page: Page, site: str) -> None:
+    dot = at_rate(2.5)
+    page.goto(f"{site}#dot={dot.id}")
+    drawn(page)
+    panel = page.locator("#provenance")
+    panel.get_by_text(RUN).wait_for()
+    shown = panel.inner_text()
+    assert f"{dot.label} · 2.5 requests/s" in shown
+    assert f"98.0 % of all within {LIMITS}" in shown
+    assert "the busiest of 2 processes" in shown
+    assert "of 256 at most" in shown
+    cells = page.locator(f"tr[data-dot='{dot.id}'] td").all_inner_texts()
+    assert cells[0] == "2.5/s"
+    assert "2.45 (98.0 %)" in cells
+    at = page.evaluate("id => inferfleet.locate(id)", dot.id)
+    page.mouse.move(at["x"], at["y"])
+    page.get_by_text("Click for its run and digests").wait_for()
+    assert "requests/s" in page.locator(".tip").inner_text()
 
 
 def test_the_keyboard_opens_provenance_from_the_table(page: Page, site: str) -> None:

@@ -31,11 +31,13 @@ def _night() -> Night:
     return Night(night="2026-11-21", run_id="r", git_sha="0" * 40, planned=3, ok=0)
 
 
-def test_the_dots_of_a_series_are_in_order_of_concurrency() -> None:
+def test_the_dots_of_a_series_are_in_order_of_their_load() -> None:
     for view in sample_model().groups:
         for series in view.series:
-            steps = [dot.concurrency for dot in series.dots]
+            steps = [(dot.rate_per_s or 0.0, dot.concurrency) for dot in series.dots]
             assert steps == sorted(steps)
+    rates = [series for view in sample_model().groups for series in view.series if series.dots[0].rate_per_s]
+    assert [[dot.rate_per_s for dot in series.dots] for series in rates] == [[1.0, 2.5, 5.0]]
 
 
 def test_the_main_frontier_is_output_against_interactivity() -> None:

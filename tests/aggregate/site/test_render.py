@@ -25,7 +25,13 @@ class Tags(HTMLParser):
 
 def hostile_model() -> PageModel:
     group = msgspec.structs.replace(GPU, model=HOSTILE, workload=HOSTILE)
-    origin = {"recipe": HOSTILE, "host": HOSTILE, "image": HOSTILE, "engine_version": HOSTILE}
+    origin = {
+        "recipe": HOSTILE,
+        "host": HOSTILE,
+        "image": HOSTILE,
+        "engine_version": HOSTILE,
+        "goodput_limits": HOSTILE,
+    }
     dots = tuple(
         msgspec.structs.replace(
             dot,

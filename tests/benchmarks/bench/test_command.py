@@ -190,3 +190,29 @@ def test_on_a_terminal_the_run_can_be_watched() -> None:
     for word in ("measuring", "time left", "TTFT p50 / p99", "output tok/s", "errors"):
         assert word in text
     assert re.search(r"\d+\.\d / \d+\.\d ms", text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--prefix-groups", "4"), "--prefix-groups goes with --shared-prefix-share"),
+        (("--reference", "README.md"), "is no set of reference prompts"),
+        (("--reference", "README.md", "--ratio", "0.5"), "leave out --ratio"),
+        (("--reference", "README.md", "--token-ids", "10:900"), "leave out --ratio and --token-ids"),
+    ],
+)
+def test_prompts_that_contradict_themselves_are_refused_before_a_server_is_asked(
+    flags: tuple[str, ...], why: str
+) -> None:
+    done = bench(9, *flags)
+    assert done.returncode == 1
+    assert why in done.stderr
+
+
+def test_a_share_of_every_prompt_can_be_common(tmp_path: Path) -> None:
+    with running(tokenizer="vllm") as server:
+        load = ("--requests", "20", "--json", str(tmp_path / "r.json"), "--shared-prefix-share", "0.5")
+        done = bench(server.port, *load, "--prefix-groups", "2")
+    assert done.returncode in (0, 4), done.stderr
+    assert "16 tokens in and 8 out, the first 50% shared in 2 groups" in done.stdout
+    assert report_of(tmp_path / "r.json").workload.prefix_groups == 2

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.bench.ask import address_of
 from benchmarks.bench.discover import discover
 from benchmarks.bench.options import BenchOptions
+from benchmarks.prompts import Seeds
 from matrix.errors import FleetError
 from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
@@ -30,7 +31,7 @@ def test_a_server_that_tokenizes_gets_prompts_of_exactly_counted_ids(tokenizer: 
     assert found.target.model == "fake-model"
     assert found.target.dialect.prompt_token_ids
     assert found.notes == ()
-    (prompt,) = islice(found.source.prompts(WORKLOAD, "x"), 1)
+    (prompt,) = islice(found.source.prompts(WORKLOAD, Seeds("x", "x")), 1)
     assert len(prompt.token_ids) == 20
     assert prompt.text is not None
     assert len(prompt.text.split()) == 20
@@ -50,7 +51,7 @@ def test_ids_are_not_insisted_on_nor_are_extras() -> None:
 def test_a_range_of_ids_needs_no_tokenizer() -> None:
     with running() as server:
         found = discover(options(f"127.0.0.1:{server.port}", token_ids=(100, 200)))
-    (prompt,) = islice(found.source.prompts(WORKLOAD, "x"), 1)
+    (prompt,) = islice(found.source.prompts(WORKLOAD, Seeds("x", "x")), 1)
     assert all(100 <= token < 200 for token in prompt.token_ids)
 
 

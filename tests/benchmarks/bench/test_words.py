@@ -3,9 +3,11 @@ from __future__ import annotations
 from itertools import islice
 
 from benchmarks.bench.words import COMMON, MIN_WORDS, single_tokens, untested_words, word_prompts
+from benchmarks.prompts import Seeds
 from matrix.facts import RandomWorkload
 
 WORKLOAD = RandomWorkload(name="t", isl=30, osl=4, ratio=0.5)
+SEEDS = Seeds("s", "s")
 
 
 def short_words_only(text: str) -> tuple[int, ...]:
@@ -32,11 +34,11 @@ def test_the_list_has_no_word_twice() -> None:
 
 
 def test_a_prompt_has_as_many_words_as_ids_and_none_is_like_another() -> None:
-    prompts = list(islice(word_prompts(untested_words(), WORKLOAD, "s", template_tokens=3), 50))
+    prompts = list(islice(word_prompts(untested_words(), WORKLOAD, SEEDS, template_tokens=3), 50))
     for prompt in prompts:
         assert prompt.text is not None
         assert 15 <= len(prompt.text.split()) == len(prompt.token_ids) <= 30
         assert prompt.template_tokens == 3
     assert len({prompt.text for prompt in prompts}) == 50
-    assert prompts == list(islice(word_prompts(untested_words(), WORKLOAD, "s", template_tokens=3), 50))
-    assert prompts[0] != next(word_prompts(untested_words(), WORKLOAD, "other", template_tokens=3))
+    assert prompts == list(islice(word_prompts(untested_words(), WORKLOAD, SEEDS, template_tokens=3), 50))
+    assert prompts[0] != next(word_prompts(untested_words(), WORKLOAD, Seeds("other", "s"), template_tokens=3))

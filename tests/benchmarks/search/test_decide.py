@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from benchmarks.search.decide import decide
 from benchmarks.search.steps import Finding, Measure, Observation, Stop
-from matrix.search import Bounds, Ramp, Reach, Refine, Search, Slo
+from matrix.search import Bounds, Ramp, Reach, Refine, Search
+from matrix.slo import Slo
 from tests.benchmarks.real_curves import BASE
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.records import RequestError
 from benchmarks.search.observe import observe
-from matrix.search import Slo
+from matrix.slo import Slo
 from tests.benchmarks.windows import request, window_of
 
 

@@ -9,8 +9,9 @@ from benchmarks.search.decide import decide
 from benchmarks.search.steps import Finding, Measure, Observation, Stop
 from matrix.facts import RandomWorkload
 from matrix.point import Concurrency, Point, Rate
-from matrix.search import Bounds, Reach, Search, Slo
+from matrix.search import Bounds, Reach, Search
 from matrix.serving import Layout
+from matrix.slo import Slo
 from tests.benchmarks.virtual_server import VirtualServer, searched
 
 BASE = Point(

@@ -69,3 +69,12 @@ def test_equal_seeds_have_equal_campaigns() -> None:
 def test_labels_are_judged_each_by_itself() -> None:
     found = run([*a_curve("k", 3), a_candidate("elsewhere", label="b")], nights=2)
     assert {(one.label, one.points, one.covered) for one in found.labels} == {("a", 3, 1.0), ("b", 1, 0.0)}
+
+
+def test_repeats_are_played_within_the_window_and_count_as_no_points() -> None:
+    repeating = replace(POLICY, repeat_from=2)
+    without, found = run(machines=20), run(machines=20, policy=repeating)
+    assert [(night.planned, night.ok) for night in found.nights] == [(n.planned, n.ok) for n in without.nights]
+    first = found.nights[0].gpu_hours - without.nights[0].gpu_hours
+    assert first == pytest.approx(20 * 2.0 * 8 / 60)  # one more point of two minutes a job, on eight GPUs
+    assert all(night.makespan_minutes <= POLICY.window_minutes for night in found.nights)

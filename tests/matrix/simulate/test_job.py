@@ -70,3 +70,16 @@ def test_a_lost_runner_loses_the_whole_artifact_and_the_machine() -> None:
     assert set(end.outcomes.values()) == {Outcome.INFRA_FAILED}
     assert len(end.host_faults) == 3
     assert 0.0 <= end.now <= 23.0
+
+
+def test_a_repeat_takes_its_minutes_and_is_never_tried_again_nor_on_another_server() -> None:
+    again = Measurement(id="p0.repeat", minutes=4.0, measured_minutes=0.0, repeat=True)
+    shared = works(2)
+    work = works(measurements=(*shared.measurements, again))
+    end = play_job(work, 0.0, 1000.0, PERFECT, "s")
+    assert (end.now, end.measured, end.starts) == (1.0 + 10.0 + 3 * 4.0, 6.0, 1)
+    lost = play_job(work, 0.0, 1000.0, world(lost_runner=1.0), "s")
+    assert {one.id for one in lost.host_faults} == {"p0", "p1"}
+    deadly = play_job(work, 0.0, 1000.0, world(success={"h200": 0.0}, at_start=0.0, takes_server=1.0), "s")
+    assert deadly.starts == 2
+    assert "p0.repeat" not in deadly.outcomes
