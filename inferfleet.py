@@ -203,7 +203,7 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
     help="A set of reference prompts to take natural text from, instead of random tokens.",
 )
 @click.option(
-    "--shared-prefix-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
+    "--shared-prefix-share", type=Finite(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
 )
 @click.option("--prefix-groups", type=click.IntRange(1, 1024), default=1, help="That share a prefix each. Default: 1.")
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")

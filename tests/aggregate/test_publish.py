@@ -347,7 +347,7 @@ def make_older(home: Path) -> None:
     path = home / PUBLISHED / MANIFEST
     manifest = load(home)
     assert manifest is not None
-    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None)))
+    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None, delta_version=0)))
     (home / PUBLISHED / "manifests" / f"{sha256(path.read_bytes())}.json").write_bytes(path.read_bytes())
 
 
