@@ -145,7 +145,7 @@ def merge_command(plan_path: Path, artifacts: Path, shard: str, out: Path) -> No
 @click.option("--merged", type=click.Path(path_type=Path, file_okay=False), required=True, help="What `merge` wrote.")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 def publish_command(plan_path: Path, merged: Path, home: Path) -> None:
-    """Append a merged run to the dataset exactly once, then write the snapshot and the page."""
+    """Append a merged run to the dataset exactly once, then write the snapshot and its manifest."""
     from aggregate import commands
 
     click.echo(commands.publish(plan_path, merged, home))
@@ -154,7 +154,7 @@ def publish_command(plan_path: Path, merged: Path, home: Path) -> None:
 @cli.command("verify")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 def verify_command(home: Path) -> None:
-    """Re-hash every published file against the manifest."""
+    """Re-hash every file that the manifest names, and the chain of manifests before it."""
     from aggregate import commands
 
     click.echo(commands.verify(home))
@@ -268,7 +268,7 @@ def selftest_command(**planned: float) -> None:
 
 
 def main() -> None:
-    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 130 interrupted."""
+    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 4 some points are not ok, 130 interrupted."""
     try:
         cli(standalone_mode=False)
     except FleetError as error:

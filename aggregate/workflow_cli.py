@@ -10,7 +10,7 @@ import click
 
 from aggregate import watch_cli
 from matrix.limits import SELF_HOSTED_JOB_HOURS
-from matrix.options import FLEET, PLAN, Finite
+from matrix.options import FLEET, PLAN, Finite, Token
 
 if TYPE_CHECKING:
     from matrix.github import GitHub
@@ -77,7 +77,7 @@ def second_wave_command(fleet: Path | None, plan_path: Path, artifacts: Path, no
 @click.group("github")
 @click.option("--api", envvar="GITHUB_API_URL", default=API, show_default=True, help="REST API ($GITHUB_API_URL).")
 @click.option("--repository", envvar="GITHUB_REPOSITORY", required=True, help="owner/name ($GITHUB_REPOSITORY).")
-@click.option("--token", envvar="GITHUB_TOKEN", required=True, help="Its token ($GITHUB_TOKEN).")
+@click.option("--token", type=Token(), envvar="GITHUB_TOKEN", required=True, help="Its token ($GITHUB_TOKEN).")
 @click.pass_context
 def github_group(context: click.Context, api: str, repository: str, token: str) -> None:
     """What the workflows ask of GitHub: start sweeps, fetch plans, collect results, read a pull request's recipes."""

@@ -72,6 +72,11 @@ def import_inferencex(
 ) -> str:
     """The report of the import, and whether the fleet in `out` now agrees with itself."""
     imported = files.import_inferencex(masters, runners, flags, out)
+    if not imported.recipes:
+        named = ", ".join(map(str, masters))
+        raise FleetError(
+            f"{named}: no configuration in it could be imported\n{imported.report.text(every_place=all_places)}"
+        )
     return f"{imported.report.text(every_place=all_places)}\n{out}: {check_fleet(out)}"
 
 

@@ -31,6 +31,26 @@ class Finite(click.FloatRange):
         return found
 
 
+class Token(click.ParamType[str]):
+    """A secret that goes into a header. What is wrong with it is said without it."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As given, if a header can hold it."""
+        text = str(value)
+        if not is_token(text):
+            self.fail(UNSENDABLE, param, ctx)
+        return text
+
+
+UNSENDABLE = "is not one line of printable ASCII, as every token is"
+
+
+def is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 FLEET = click.option(
     "--fleet",
     type=click.Path(path_type=Path, file_okay=False),

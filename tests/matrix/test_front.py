@@ -37,6 +37,14 @@ def test_a_folder_without_fleet_data_is_no_fleet_that_checks(tmp_path: Path) -> 
         run("check", "--fleet", tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "a: {b: c}"])
+def test_an_import_of_nothing_says_so_and_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.yaml").write_text(text)
+    (tmp_path / "r.yaml").write_text("h100: [m1]\n")
+    with pytest.raises(FleetError, match=r"m\.yaml: no configuration in it could be imported"):
+        run("import", "inferencex", tmp_path / "m.yaml", "--runners", tmp_path / "r.yaml", "--out", tmp_path / "out")
+
+
 def test_explain_is_asked_of_list_and_of_plan(tmp_path: Path) -> None:
     root = write_fleet(tmp_path / "fleet")
     assert "asked for at" in run("list", "--fleet", root, "--explain", "tiny-cpu.slots2.short.c1")

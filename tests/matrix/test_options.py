@@ -50,6 +50,16 @@ def test_a_number_nobody_can_count_with_is_a_mistake_of_usage(words: tuple[str, 
     assert f"Invalid value for '{words[-2]}'" in found.output
 
 
+@pytest.mark.parametrize("token", ["caf\u00e9", "a\nb", "a\x7f"])
+def test_a_token_that_no_header_holds_is_a_mistake_that_does_not_repeat_it(token: str) -> None:
+    github = ("github", "--repository", "a/b", "--token", token, "fetch-plan", "--run", "1", "--out", "p")
+    for words in (github, ("pin", "--dry-run", "--hub-token", token)):
+        found = CliRunner().invoke(cli, words)
+        assert found.exit_code == 2
+        assert ": is not one line of printable ASCII" in found.output
+        assert token not in found.output
+
+
 def test_list_plan_and_run_speak_the_same_words() -> None:
     spoken = {
         name: {option for parameter in cli.commands[name].params for option in parameter.opts}
