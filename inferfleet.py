@@ -268,7 +268,7 @@ def selftest_command(**planned: float) -> None:
 
 
 def main() -> None:
-    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 4 some points are not ok, 130 interrupted."""
+    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 4 not all ok, 5 out of time, 130 interrupted."""
     try:
         cli(standalone_mode=False)
     except FleetError as error:

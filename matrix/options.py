@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Finite(click.FloatRange):
     """A number in a range; click's own lets `nan` through, which is neither below a minimum nor above a maximum."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """As click's, for a finite number."""
         found: float = super().convert(value, param, ctx)
         if not math.isfinite(found):

@@ -334,6 +334,20 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
 OLD_VERSION_LACKS = ("workers", "stepped_share", "requests_counted", "whole_s", "goodput_limits", "quality_reason")
 
 
+def test_a_doubt_about_an_older_attempt_takes_nothing_back_and_one_about_the_newest_does(tmp_path: Path) -> None:
+    newest = artifact_of(tmp_path / "newest", PLAN, PLAN.jobs[0], attempt=2)
+    publish(merge(PLAN, tmp_path / "newest"), PLAN, tmp_path)
+    artifact_of(tmp_path / "older", PLAN, PLAN.jobs[0], attempt=1, run_id="another")
+    doubted = merge(PLAN, tmp_path / "older")
+    first = PLAN.jobs[0].points[0].id
+    assert {row.outcome for row in doubted.rows if row.job_id == PLAN.jobs[0].id} == {"quarantined"}
+    assert publish(doubted, PLAN, tmp_path).appended == 0
+    assert (current(tmp_path)[first].outcome, current(tmp_path)[first].attempt) == ("ok", 2)
+    write_folder(newest, {f"points/{first}.json": b"{"})
+    publish(merge(PLAN, tmp_path / "newest"), PLAN, tmp_path)
+    assert current(tmp_path)[first].outcome == "quarantined"
+
+
 def make_older(home: Path) -> None:
     """The dataset and its published tables as a version without these columns would have left them."""
     table = dataset.read_table(home, history=True)
