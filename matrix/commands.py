@@ -220,6 +220,10 @@ def summary(plan: Plan) -> str:
     return f"{text}; {left_out} left out" if left_out else text
 
 
+MOST_AHEAD_DAYS = 14
+"""A dataset whose newest night is further off shows nothing else: a frontier forgets what is 28 days older."""
+
+
 def tonight(night: str | None, seed: int | None) -> Night:
     """The identity of an execution that begins now."""
     now = datetime.now(UTC)
@@ -227,6 +231,8 @@ def tonight(night: str | None, seed: int | None) -> Night:
         day = date.fromisoformat(night) if night else now.date()
     except ValueError:
         raise FleetError(f"--night {night!r} is not a date: write it as 2026-01-31") from None
+    if (ahead := (day - now.date()).days) > MOST_AHEAD_DAYS:
+        raise FleetError(f"--night {night} is {ahead} days ahead: beside it, all that was measured would be too old")
     return Night(
         run_id=f"local-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(2)}",
         date=day.isoformat(),

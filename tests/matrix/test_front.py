@@ -45,6 +45,12 @@ def test_an_import_of_nothing_says_so_and_names_the_file(tmp_path: Path, text: s
         run("import", "inferencex", tmp_path / "m.yaml", "--runners", tmp_path / "r.yaml", "--out", tmp_path / "out")
 
 
+def test_a_night_far_ahead_would_age_all_others_and_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match=r"--night 2999-01-31 is \d+ days ahead"):
+        run("plan", "--fleet", write_fleet(tmp_path), "--night", "2999-01-31", "--out", tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+
+
 def test_explain_is_asked_of_list_and_of_plan(tmp_path: Path) -> None:
     root = write_fleet(tmp_path / "fleet")
     assert "asked for at" in run("list", "--fleet", root, "--explain", "tiny-cpu.slots2.short.c1")
