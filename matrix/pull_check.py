@@ -117,9 +117,13 @@ def _change(one: RecipeDiff, fleet: Fleet, old: Fleet) -> RecipeChange:
         added=len(one.added),
         removed=len(one.removed),
         changed=len(one.changed),
-        whys=tuple(line(why) for why in _first(one.changed.values())),
+        whys=tuple(line(why) for why in _first((*_image_lines(one), *one.changed.values()))),
         blocked=line(one.blocked),
     )
+
+
+def _image_lines(one: RecipeDiff) -> tuple[str, ...]:
+    return (f"{one.image}: measured anew at once, its histories go on",) if one.image else ()
 
 
 def _first(whys: Iterable[str]) -> list[str]:

@@ -40,7 +40,7 @@ def test_a_recipe_that_nobody_would_measure_says_why(tmp_path: Path) -> None:
     found = of(write_fleet(tmp_path / "before"), write_fleet(tmp_path / "after", recipe=loose))
     (only,) = found.recipes
     assert only.blocked == "the image example/server:latest has no digest; `inferfleet pin` fixes it"
-    assert only.changed == 4
+    assert only.whys == ("image none -> example/server:latest: measured anew at once, its histories go on",)
 
 
 def test_data_that_does_not_check_is_a_record_of_its_problems(tmp_path: Path) -> None:
