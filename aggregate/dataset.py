@@ -79,6 +79,9 @@ def _undamaged(home: Path) -> Iterator[None]:
         said = str(error).partition("\n")[0]
         remedy = "nothing was changed; restore this folder from a copy, or from the commit before on its branch"
         raise FleetError(f"{home / DELTA}: the dataset is damaged: {said}; {remedy}") from error
+    except OSError as error:  # of these libraries, with neither a file name nor one line
+        said = error.strerror or " ".join(str(error).split())
+        raise FleetError(f"{home / DELTA}: cannot be read: {said}") from error
 
 
 def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
@@ -105,6 +108,11 @@ def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
             )
         except CommitFailedError:  # another writer was first: look again, it may have been this very id
             _pause(attempt)
+        except DeltaError as error:
+            said = str(error).partition("\n")[0]
+            raise FleetError(
+                f"{home / DELTA}: nothing was appended: {said}; may it be written, is there room?"
+            ) from error
         else:
             return True
     raise FleetError(f"{home / DELTA}: no commit in {COMMIT_TRIES} tries; are many publishers running at once?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,9 +92,7 @@ class _Reader:
     def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
         records: dict[str, FactT] = {}
         origin: dict[str, str] = {}
-        for path in sorted((self.root / folder).rglob("*.yml")):
-            self.problems.append(Problem(file=_shown(path), line=0, message=UNREAD, remedy="rename it to `.yaml`"))
-        for path in sorted((self.root / folder).rglob("*.yaml")):
+        for path in self._files(self.root / folder):
             for document, key, value in self._entries(path):
                 line = document.line((key,))
                 if key in origin:
@@ -109,6 +108,19 @@ class _Reader:
                 except DataProblems as error:
                     self.problems.extend(error.problems)
         return records
+
+    def _files(self, folder: Path) -> list[Path]:
+        """Every `*.yaml` below. A folder that cannot be listed is a problem: it is not the same as an empty one."""
+        walked = os.walk(folder, onerror=self._unlisted)
+        found = [Path(top, name) for top, folders, files in walked for name in (*folders, *files)]
+        for path in sorted(path for path in found if path.suffix == ".yml"):
+            self.problems.append(Problem(file=_shown(path), line=0, message=UNREAD, remedy="rename it to `.yaml`"))
+        return sorted(path for path in found if path.suffix == ".yaml")
+
+    def _unlisted(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a fleet need not have every kind of fact
+            message = f"cannot be read: {error.strerror}"
+            self.problems.append(Problem(file=str(error.filename), line=0, message=message))
 
     def _entries(self, path: Path) -> list[tuple[Document, str, Value]]:
         try:

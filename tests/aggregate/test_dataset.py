@@ -84,6 +84,14 @@ def test_a_home_that_cannot_be_made_is_what_the_system_says(tmp_path: Path) -> N
         dataset.create(tmp_path / "file" / "home")
 
 
+def test_what_cannot_be_written_is_said_and_nothing_was_appended(tmp_path: Path) -> None:
+    dataset.create(tmp_path)
+    (tmp_path / dataset.DELTA / "month=2026-10").write_text("in the way")
+    with pytest.raises(FleetError, match=r"delta: nothing was appended: .*may it be written"):
+        dataset.append(tmp_path, some_rows(), "t1")
+    assert not dataset.is_committed(tmp_path, "t1")
+
+
 def test_only_the_last_revision_of_a_point_counts_and_history_keeps_all(tmp_path: Path) -> None:
     dataset.append(tmp_path, some_rows(), "t1")
     later = [msgspec.structs.replace(row, outcome="ok") for row in some_rows(revision=1)[:2]]

@@ -70,6 +70,19 @@ def test_a_file_that_would_not_be_read_is_named(tmp_path: Path) -> None:
     assert "mine.yml: is not read: data files end in `.yaml`" in said(root)
 
 
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "hosts").rename(root / "were hosts")
+    (root / "hosts").write_text("")
+    assert "hosts: cannot be read: Not a directory" in said(root)
+
+
+def test_a_folder_named_as_a_file_is_named(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "recipes" / "more.yaml").mkdir()
+    assert "more.yaml: cannot be read: Is a directory" in said(root)
+
+
 def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
     root = write_fleet(tmp_path)
     (root / "recipes" / "loop.yaml").symlink_to("loop.yaml")
