@@ -183,14 +183,23 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @cli.command("bench")
 @click.argument("url")
 @click.option("--model", default=None, help="Default: the first the server lists.")
-@click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests in flight. Default: 8.")
-@click.option("--rate", type=Finite(0, min_open=True), default=None, help="Requests per second instead.")
-@click.option("--arrival", type=click.Choice(["poisson", "gamma", "constant"]), default="poisson", show_default=True)
+@click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests (sessions) at once. Default: 8.")
+@click.option("--rate", type=Finite(0, min_open=True), default=None, help="So many a second instead.")
+@click.option(
+    "--arrival", type=click.Choice(["poisson", "gamma", "constant", "recorded"]), default="poisson", show_default=True
+)
 @click.option("--burstiness", type=Finite(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts.")
 @click.option("--max-in-flight", type=click.IntRange(1), default=256, show_default=True, help="With --rate.")
 @click.option("--isl", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens.")
 @click.option("--osl", type=click.IntRange(1), default=128, show_default=True, help="Output tokens.")
 @click.option("--ratio", type=Finite(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1.")
+@click.option(
+    "--trace", type=click.Path(path_type=Path, dir_okay=False), help="Replay recorded sessions (benchmarks/TRACES.md)."
+)
+@click.option("--longest-gap-s", type=Finite(0, min_open=True), default=None, help="Cuts a trace's waits.")
+@click.option(
+    "--conversation", default=None, metavar="KEYS", help="Made-up sessions: turns=6,isl=400,added=100,osl=80,gap_s=2."
+)
 @click.option("--seconds", type=Finite(0, min_open=True), default=60.0, show_default=True, help="At most.")
 @click.option("--requests", type=click.IntRange(1), default=None, help="So many, and no more.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from aggregate.rows import Row, series_of
-from matrix.facts import ReferenceWorkload, SizedWorkload, TraceWorkload
+from matrix.facts import ReferenceWorkload, SessionWorkload, SizedWorkload
 from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.words import Outcome, Reason
@@ -73,8 +73,8 @@ def missing_row(plan: Plan, job: Job, planned: PlannedPoint, shard: str, why: Mi
 
 
 def _lengths(workload: Workload) -> tuple[int, int, float] | tuple[None, None, None]:
-    """Prompt tokens, output tokens and range ratio; a trace has no one length."""
-    if isinstance(workload, TraceWorkload):
+    """Prompt tokens, output tokens and range ratio; conversations have no one length."""
+    if isinstance(workload, SessionWorkload):
         return None, None, None
     return workload.isl, workload.osl, workload.ratio
 

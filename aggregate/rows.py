@@ -183,6 +183,23 @@ class Row(Fact, frozen=True, kw_only=True):
     goodput_limits: str | None = None
     goodput_requests_per_s: float | None = None
     goodput_share: float | None = None
+    cached_tokens: int | None = None
+    sessions_begun: int | None = None
+    sessions_complete: int | None = None
+    sessions_failed: int | None = None
+    sessions_cut: int | None = None
+    sessions_turns_ok: int | None = None
+    sessions_live_mean: float | None = None
+    sessions_in_flight_mean: float | None = None
+    sessions_duration_s_p50: float | None = None
+    sessions_duration_s_p90: float | None = None
+    sessions_busy_s_p50: float | None = None
+    sessions_busy_s_p90: float | None = None
+    sessions_output_tok_per_s_p50: float | None = None
+    sessions_ttft_first_s_p50: float | None = None
+    sessions_ttft_first_s_p90: float | None = None
+    sessions_ttft_later_s_p50: float | None = None
+    sessions_ttft_later_s_p90: float | None = None
     # how much of it could be the client
     kernel_stamps: bool | None = None
     stamp_delay_s_p50: float | None = None

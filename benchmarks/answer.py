@@ -33,9 +33,14 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
 
 
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -60,6 +65,7 @@ class Answer:
     stamps: array[int] = field(default_factory=_no_stamps)
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
     done: bool = False
     _texts: list[str] = field(default_factory=list)
     _hash: hashlib.blake2b | None = None
@@ -110,6 +116,8 @@ class Answer:
             if chunk.usage is not None:
                 self.input_tokens = chunk.usage.prompt_tokens
                 self.output_tokens = chunk.usage.completion_tokens
+                details = chunk.usage.prompt_tokens_details
+                self.cached_tokens = details.cached_tokens if details else None
                 break
 
 

@@ -17,7 +17,8 @@ from benchmarks.bulk import EVENT_END, RESPONSE_END, read_block, stamps_of
 from benchmarks.http1 import HEAD_END, Framing, Head, parse_head
 
 if TYPE_CHECKING:
-    from benchmarks.records import RequestError
+    from benchmarks.records import RequestError, TurnOf
+    from benchmarks.talk import Talk
 
 END_LOOK = 8
 _OWN_BYTES = 2048
@@ -36,7 +37,7 @@ class Exchange:
     `skip` bytes of the first part are behind us. `framing`, once there is one, sees every read, and saw none that
     `answer` has. `end_ns` is the stamp of the last read, `closed_ns` when we saw that it was the last. `look` keeps
     the account of `size`, of `event_ns` (the newest read known to have moved an event on), and of whether the answer
-    `rests` where a plain one may end.
+    `rests` where a plain one may end. A turn of a session has the `talk` that it is part of.
     """
 
     index: int
@@ -45,6 +46,8 @@ class Exchange:
     payload: bytes
     warmup: bool = False
     scheduled_ns: int | None = None
+    talk: Talk | None = None
+    turn_of: TurnOf | None = None
     begun_ns: int = 0
     sent_ns: int | None = None
     end_ns: int = 0

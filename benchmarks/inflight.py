@@ -22,5 +22,9 @@ def most_in_flight(records: Iterable[RequestRecord]) -> int:
 
 def mean_in_flight(records: Iterable[RequestRecord], begin_ns: int, end_ns: int) -> float:
     """The mean between two moments, the first before the second."""
-    busy_ns = sum(max(0, min(record.end_ns, end_ns) - max(record.sent_ns, begin_ns)) for record in records)
-    return busy_ns / (end_ns - begin_ns)
+    return mean_of_spans(((record.sent_ns, record.end_ns) for record in records), begin_ns, end_ns)
+
+
+def mean_of_spans(spans: Iterable[tuple[int, int]], begin_ns: int, end_ns: int) -> float:
+    """How many of these stretches of time there were at once, in the mean between two moments."""
+    return sum(max(0, min(last, end_ns) - max(first, begin_ns)) for first, last in spans) / (end_ns - begin_ns)

@@ -12,8 +12,9 @@ from benchmarks.bootstrap import block_bootstrap, block_length, median
 from benchmarks.certainty import certified
 from benchmarks.counting import counted_load
 from benchmarks.goodput import goodput
-from benchmarks.inflight import mean_in_flight, most_in_flight
+from benchmarks.inflight import mean_of_spans, most_in_flight
 from benchmarks.latency import chunk_gaps_s, delay_of, e2e_of, is_short, tpot_of, ttft_of
+from benchmarks.session_metrics import live_sessions, session_metrics
 from benchmarks.steady import steady_state
 from matrix.point import Rate
 from matrix.result import Certified, ClientBudget, Interval, Metrics, Stats
@@ -39,22 +40,29 @@ def summarize(window: Window, devices: int, slo: Slo | None = None) -> Metrics |
     ok = [record for record in sent if record.error is None]
     ttft, tpot, e2e = ([value for record in ok for value in of(record)] for of in (ttft_of, tpot_of, e2e_of))
     streams = most_in_flight(sent)
-    open_loop = sent[0].scheduled_ns is not None
+    scheduled = any(record.scheduled_ns is not None for record in sent)
     return msgspec.structs.replace(
         metrics,
         requests_short=sum(map(is_short, ok)),
-        requests_late=sum(delay_of(record) > LATE_S for record in sent) if open_loop else None,
+        requests_late=sum(delay_of(record) > LATE_S for record in sent) if scheduled else None,
         ttft_s_certified=_certified(ttft),
         tpot_s_certified=_certified(tpot),
         e2e_s_certified=_certified(e2e),
         ttft_s_p50_interval=_interval(ttft, streams),
         tpot_s_p50_interval=_interval(tpot, streams),
         e2e_s_p50_interval=_interval(e2e, streams),
-        ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if open_loop else None,
-        e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if open_loop else None,
+        ttft_from_schedule_s=stats(_from_schedule(ok, ttft_of)) if scheduled else None,
+        e2e_from_schedule_s=stats(_from_schedule(ok, e2e_of)) if scheduled else None,
         steady=steady_state(window, devices),
         goodput=goodput(sent, slo, metrics.requests_per_s) if slo else None,
+        cached_tokens=_cached_tokens(ok),
+        sessions=session_metrics(window),
     )
+
+
+def _cached_tokens(ok: Sequence[RequestRecord]) -> int | None:
+    said = [record.cached_tokens for record in ok if record.cached_tokens is not None]
+    return sum(said) if said else None
 
 
 def _certified(values: Sequence[float]) -> Certified:
@@ -128,36 +136,41 @@ def client_budget(window: Window, load: Load) -> ClientBudget:
         workers=health.workers,
         stepped_share=health.stepped_s / duration_s if duration_s else 0.0,
     )
-    return _with_schedule(budget, window, load) if isinstance(load, Rate) else budget
+    if window.health.schedule_lateness_ns or isinstance(load, Rate):
+        lateness = stats(late * _NS for late in window.health.schedule_lateness_ns)
+        late = {"schedule_lateness_s_p50": lateness.p50, "schedule_lateness_s_p99": lateness.p99}
+        budget = msgspec.structs.replace(budget, **late)
+    return _with_rate(budget, window, load) if isinstance(load, Rate) else budget
 
 
-def _with_schedule(budget: ClientBudget, window: Window, load: Rate) -> ClientBudget:
-    lateness = stats(late * _NS for late in window.health.schedule_lateness_ns)
-    sent = [record.sent_ns for record in window.records]
+def _with_rate(budget: ClientBudget, window: Window, load: Rate) -> ClientBudget:
+    """What a rate is of: requests, or sessions, which begin with their first."""
+    sent = [record.sent_ns for record in window.records if record.turn_of is None or record.turn_of.turn == 0]
     over_s = (max(sent) - min(sent)) * _NS if sent else 0.0
     return msgspec.structs.replace(
         budget,
         asked_requests_per_s=load.requests_per_s,
         sent_requests_per_s=(len(sent) - 1) / over_s if over_s else 0.0,
-        schedule_lateness_s_p50=lateness.p50,
-        schedule_lateness_s_p99=lateness.p99,
         held_requests=window.health.held_requests,
     )
 
 
 def achieved_concurrency(window: Window, streams: int) -> float:
-    """Mean requests in flight from when every stream had sent its first until the last request was sent.
+    """Mean requests in flight (sessions held) from when every stream had sent its first until the last was sent.
 
     The ramp and the drain are left out: they say how long a window was, not how well the client kept up. A window whose
     streams were handed over by a warm-up has no ramp: what is still in flight of it counts. With no request beyond the
     first of each stream, it is their number.
     """
-    sent = sorted(record.sent_ns for record in window.records)
+    sessions = live_sessions(window)
+    spans = sessions or [(record.sent_ns, record.end_ns) for record in (*window.records, *window.beside)]
+    sent = sorted(begin_ns for begin_ns, _ in sessions) or sorted(record.sent_ns for record in window.records)
     if len(sent) <= streams:
         return float(len(sent))
-    begin_ns, end_ns = max(sent[streams - 1], window.warm_end_ns or 0), sent[-1]
-    if window.beside:
+    last_ns = max(record.sent_ns for record in window.records)
+    begin_ns = max(sent[streams - 1], window.warm_end_ns or 0)
+    if window.beside and not sessions:
         begin_ns = window.joined_ns or window.start_ns
-    if begin_ns >= end_ns:
+    if begin_ns >= last_ns:
         return float(streams)
-    return mean_in_flight((*window.records, *window.beside), begin_ns, end_ns)
+    return mean_of_spans(spans, begin_ns, last_ns)

@@ -16,6 +16,7 @@ from matrix.facts import Fact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmarks.sessions import Sessions
     from matrix.point import Load
 
 
@@ -35,13 +36,22 @@ class Prompt(Fact, frozen=True, kw_only=True):
     """One request to make: ordinary token ids in, exactly `output_tokens` tokens asked back.
 
     `text` is what the ids spell, for an engine whose dialect takes no ids; `template_tokens` is what its chat template
-    adds to them.
+    adds to them. `messages` are the text cut into a conversation's, the user's first, then by turns.
     """
 
     token_ids: tuple[int, ...]
     output_tokens: int
     text: str | None = None
     template_tokens: int = 0
+    messages: tuple[str, ...] = ()
+
+
+class TurnOf(Fact, frozen=True, kw_only=True):
+    """Which turn (from 0) of which session a request was, and of how many."""
+
+    session: int
+    turn: int
+    turns: int
 
 
 class RequestRecord(Fact, frozen=True, kw_only=True):
@@ -52,7 +62,8 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
     `chunk_ns` holds every content stamp until the metrics are computed, in an `array` (8 bytes each); artifacts keep
     it for a sample only.
     `text_digest` tells equal answers apart from different ones without keeping them.
-    `scheduled_ns` is when an open loop meant to send it, null in a closed one.
+    `scheduled_ns` is when an open loop meant to send it, or when a session's later turn was due; else null.
+    `cached_tokens` are those of the prompt that the server says it had in a cache.
     """
 
     index: int
@@ -72,6 +83,8 @@ class RequestRecord(Fact, frozen=True, kw_only=True):
     status: int | None = None
     detail: str = ""
     scheduled_ns: int | None = None
+    cached_tokens: int | None = None
+    turn_of: TurnOf | None = None
 
 
 class ClientHealth(Fact, frozen=True, kw_only=True):
@@ -150,7 +163,7 @@ class Warmup:
     They leave no record, but for those in flight when the window begins: these end `beside` it.
     """
 
-    prompts: Iterator[Prompt]
+    prompts: Iterator[Prompt] | Sessions
     requests: int
     max_s: float
     on_progress: Callable[[int, float], None] | None = None
@@ -176,10 +189,10 @@ NO_OPTIONS = LoadOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadJob:
-    """All that one call of a client is asked to do."""
+    """All that one call of a client is asked to do. Of sessions, the load says how many are held, or begin a second."""
 
     target: Target
-    prompts: Iterator[Prompt]
+    prompts: Iterator[Prompt] | Sessions
     load: Load
     stop: StopRule
     options: LoadOptions
@@ -191,7 +204,7 @@ class Client(Protocol):
     def __call__(
         self,
         target: Target,
-        prompts: Iterator[Prompt],
+        prompts: Iterator[Prompt] | Sessions,
         load: Load,
         stop: StopRule,
         on_progress: Callable[[int, float], None] | None = None,

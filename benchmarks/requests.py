@@ -51,7 +51,7 @@ class Form:
         if self._text:
             if prompt.text is None:
                 raise FleetError("this engine needs text prompts, and the workload has only token ids: see `dialect`")
-            asked = [{"role": "user", "content": prompt.text}] if self._chat else prompt.text
+            asked = _messages(prompt.messages or (prompt.text,)) if self._chat else prompt.text
         key = b"messages" if self._chat else b"prompt"
         return b'%b,"%b":%b,"max_tokens":%d}' % (self._said, key, msgspec.json.encode(asked), prompt.output_tokens)
 
@@ -59,6 +59,10 @@ class Form:
         """Head and body; the server may echo `name` as the request's id."""
         body = self.body(prompt)
         return b"%bX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, name.encode(), len(body), body)
+
+
+def _messages(texts: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)]
 
 
 class Part(NamedTuple):

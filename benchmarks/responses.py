@@ -42,6 +42,8 @@ def record_of(exchange: Exchange) -> tuple[RequestRecord, int]:
         status=exchange.status,
         detail=printable(fault[1]) if fault else "",
         scheduled_ns=exchange.scheduled_ns,
+        cached_tokens=answer.cached_tokens,
+        turn_of=exchange.turn_of,
     )
     return record, _reads_with_several(stamps)
 

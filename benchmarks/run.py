@@ -11,10 +11,11 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from benchmarks.records import ClientHealth, RequestError, Window
-from benchmarks.requests import WHOLE, Part, RequestQueue
+from benchmarks.queues import arrivals_of, queue_of
+from benchmarks.records import RequestError, Window
+from benchmarks.requests import WHOLE, Part
 from benchmarks.responses import record_of
-from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer, arrivals_ns
+from benchmarks.schedule import MAKE_NS, QUIET_NS, READ_NS_PER_BYTE, SECOND_NS, SPIN_NS, Pacer
 from benchmarks.stamps import Stamper
 from benchmarks.streams import overdue
 from benchmarks.transport import open_wire
@@ -35,7 +36,7 @@ MAX_BACKOFF_S = 1.0
 FAILURES_PER_STREAM = 3
 MAX_UNREAD_BYTES = 16 * 1024 * 1024
 """What the answers of ended requests may take up while they wait to be read through."""
-_FAR_NS = 1 << 62
+FAR_NS = 1 << 62
 
 
 class Run:
@@ -53,9 +54,10 @@ class Run:
     ) -> None:
         target, options, streams = job.target, job.options, job.load.streams
         self._load = job.load
+        self._prompts = job.prompts
         self._part = part
         self._tally = tally
-        self._queue = RequestQueue(target, job.prompts, streams, part)
+        self._queue = queue_of(target, job.prompts, streams, part)
         self._stop = job.stop
         self._on_progress = on_progress
         self._options = options
@@ -71,8 +73,7 @@ class Run:
         self._several = 0
         self._stopped = False
         self._interrupted = False
-        self._ended = 0
-        self._begun = 0
+        self._ended = self._begun = 0
         self._failures_in_row = 0
         self._start_ns = 0
         self._warm_end_ns: int | None = None
@@ -94,8 +95,8 @@ class Run:
         wire = self._wire
         self._start_clock()
         if isinstance(self._load, Rate):
-            arrivals = islice(arrivals_ns(self._load, self._options.seed), self._part.number, None, self._part.of)
-            self._pacer = Pacer(arrivals, self._start_ns)
+            arrivals = arrivals_of(self._load, self._options.seed, self._prompts)
+            self._pacer = Pacer(islice(arrivals, self._part.number, None, self._part.of), self._start_ns)
             self._idle = list(wire.slots)
         else:
             for slot in wire.slots:
@@ -103,7 +104,7 @@ class Run:
                     wire.issue(slot, self._take())
         while not self._interrupted and (wire.in_flight or self._may_issue()):
             self._turn()
-        cpu_s = time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS
+        cpu_s = max(0.0, time.thread_time() - self._start_cpu_s - self._spin_ns / SECOND_NS)  # a spin may be preempted
         while self._finished:
             self._parse_one()
         self._report(time.monotonic_ns())
@@ -118,31 +119,27 @@ class Run:
             self._pacer.forget()
 
     def _take(self) -> Exchange:
-        """The next request. The first that is not a warm-up begins the window."""
-        warming = self._warming
-        if warming is not None and not warming.over:
-            if not warming.enough(self._start_ns, self._hopeless()):
-                return warming.queue.take()
-            warming.over = True
-            self._start_clock()
+        """The next request."""
+        warming = self._warming_up()
+        if warming is not None:
+            return warming.queue.take()
         self._begun += 1
         return self._queue.take()
 
+    def _warming_up(self) -> Warming | None:
+        """Whether the next request is a warm-up. The first that is not begins the window."""
+        warming = self._warming
+        if warming is None or warming.over:
+            return None
+        if not warming.enough(self._start_ns, self._hopeless()):
+            return warming
+        warming.over = True
+        self._start_clock()
+        return None
+
     def _as_window(self, cpu_s: float) -> Window:
         records = sorted(self._records, key=lambda record: record.index)
-        stamper = self._stamper
-        stamper.refresh()
-        health = ClientHealth(
-            kernel_stamps=stamper.kernel_stamps,
-            stamp_delay_ns=stamper.delays_ns,
-            cpu_s=cpu_s,
-            reads=stamper.reads,
-            reads_with_several_events=self._several,
-            wall_clock_drift_s=stamper.drift_s(),
-            stepped_s=stamper.stepped_ns / SECOND_NS,
-            schedule_lateness_ns=tuple(self._pacer.lateness_ns) if self._pacer else (),
-            held_requests=self._pacer.held if self._pacer else 0,
-        )
+        health = self._stamper.health(cpu_s, self._several, self._pacer)
         in_flight = [slot.exchange for slot in self._wire.slots if slot.exchange is not None]
         return Window(
             start_ns=self._start_ns,
@@ -184,7 +181,7 @@ class Run:
     def _left_ns(self, now_ns: int) -> int:
         """Until something must be sent. A closed loop, or an open one without a free stream, waits for events only."""
         if self._pacer is None or self._stopped or not self._idle:
-            return _FAR_NS
+            return FAR_NS
         return self._pacer.left_ns(now_ns)
 
     def _wait_s(self, left_ns: int) -> float:
@@ -255,7 +252,6 @@ class Run:
             self._options.on_record(record)
 
     def _on_end(self, slot: Slot, exchange: Exchange) -> None:
-        """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
         warming = self._warming
         if exchange.warmup:
             self._warm_end_ns = time.monotonic_ns()
@@ -268,6 +264,10 @@ class Run:
         else:
             self._unread_bytes += exchange.hold()
             self._finished.append(exchange)
+        self._go_on(slot, exchange)
+
+    def _go_on(self, slot: Slot, exchange: Exchange) -> None:
+        """Puts the next request on the stream at once; after a failure, a little later (`_resume`)."""
         if self._pacer is not None:
             self._idle.append(slot)
         elif exchange.error is not None or exchange.status != 200:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matrix.errors import FleetError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,8 +30,11 @@ def arrivals_ns(load: Rate, seed: str) -> Iterator[int]:
     """Endless ascending offsets from the start. Number i depends on the arguments and i alone.
 
     Poisson and gamma gaps have mean 1 / rate and variance 1 / (burstiness x rate^2); constant ones begin at 0.
-    Nothing is rescaled to hit the rate: what was offered in the window is measured, not assumed.
+    Nothing is rescaled to hit the rate: what was offered in the window is measured, not assumed. Raises FleetError
+    for arrivals that only a recording has.
     """
+    if load.arrival == "recorded":
+        raise FleetError("arrival `recorded` is for a trace: of nothing else were arrivals recorded")
     if load.arrival == "constant":
         yield from (round(index * SECOND_NS / load.requests_per_s) for index in count())
     rng = np.random.Generator(np.random.Philox(key=int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16])))

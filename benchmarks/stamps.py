@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import time
 from array import array
+from typing import TYPE_CHECKING
+
+from benchmarks.records import ClientHealth
+
+if TYPE_CHECKING:
+    from benchmarks.schedule import Pacer
 
 MAX_DELAYS = 1 << 18
 MAX_SLEW = 0.0005
@@ -81,3 +87,18 @@ class Stamper:
     def drift_s(self) -> float:
         """How far the wall clock has moved against the monotonic one since the start."""
         return (wall_offset_ns() - self._first_offset_ns) / 1e9
+
+    def health(self, cpu_s: float, several: int, pacer: Pacer | None) -> ClientHealth:
+        """The client's account of a window that has ended, with what its loop knows."""
+        self.refresh()
+        return ClientHealth(
+            kernel_stamps=self.kernel_stamps,
+            stamp_delay_ns=self.delays_ns,
+            cpu_s=cpu_s,
+            reads=self.reads,
+            reads_with_several_events=several,
+            wall_clock_drift_s=self.drift_s(),
+            stepped_s=self.stepped_ns / 1e9,
+            schedule_lateness_ns=tuple(pacer.lateness_ns) if pacer else (),
+            held_requests=pacer.held if pacer else 0,
+        )

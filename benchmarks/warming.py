@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.requests import WHOLE, Part, RequestQueue
+from benchmarks.queues import queue_of
+from benchmarks.requests import WHOLE, Part
 from benchmarks.schedule import SECOND_NS
 from matrix.point import Rate
 
@@ -26,7 +27,7 @@ class Warming:
 
     def __init__(self, warmup: Warmup, target: Target, streams: int, part: Part = WHOLE) -> None:
         self._warmup = warmup
-        self.queue = RequestQueue(target, warmup.prompts, streams, part, warmup=True)
+        self.queue = queue_of(target, warmup.prompts, streams, part, warmup=True)
         self.ended = 0
         self.over = False
         self.stalled = False

@@ -21,7 +21,8 @@ from benchmarks.processes import receive, shared_counters, started, wait
 from benchmarks.prompts import Numbered
 from benchmarks.quiet import quiet_gc
 from benchmarks.requests import Part
-from benchmarks.run import Run
+from benchmarks.session_run import run_of
+from benchmarks.sessions import Sessions
 from matrix.errors import FleetError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.processes import Pipe
     from benchmarks.records import LoadJob, Window
+    from benchmarks.run import Run
 
     # how many requests have ended, per worker; last, whether all shall stop
     Board = MutableSequence[int]
@@ -38,6 +40,7 @@ CHUNKS_PER_STREAM = 50
 """A second: what a stream is expected to bring at most, with 20 ms between tokens."""
 START_DELAY_NS = 50_000_000
 PROGRESS_S = 0.25
+_BY_NUMBER = (Numbered, Sessions)
 
 
 def workers_for(job: LoadJob) -> int:
@@ -46,7 +49,7 @@ def workers_for(job: LoadJob) -> int:
     Raises FleetError when several are asked for and the prompts cannot be shared out.
     """
     asked, warmup, streams = job.options.workers, job.options.warmup, job.load.streams
-    shareable = isinstance(job.prompts, Numbered) and (warmup is None or isinstance(warmup.prompts, Numbered))
+    shareable = isinstance(job.prompts, _BY_NUMBER) and (warmup is None or isinstance(warmup.prompts, _BY_NUMBER))
     if asked is None:
         needed = math.ceil(streams * CHUNKS_PER_STREAM / CHUNKS_PER_WORKER)
         return max(1, min(needed, len(cores()) // 2)) if shareable else 1
@@ -108,7 +111,7 @@ def share_of(job: LoadJob, part: Part) -> LoadJob:
     streams = job.load.streams // of + (number < job.load.streams % of)
     warmup = job.options.warmup
     if warmup is not None:
-        prompts = warmup.prompts.share(number, of) if isinstance(warmup.prompts, Numbered) else warmup.prompts
+        prompts = warmup.prompts.share(number, of) if isinstance(warmup.prompts, _BY_NUMBER) else warmup.prompts
         warmup = replace(warmup, prompts=prompts, requests=math.ceil(warmup.requests / of), on_progress=None)
     most = job.stop.max_requests
     stop = (
@@ -117,7 +120,7 @@ def share_of(job: LoadJob, part: Part) -> LoadJob:
     return replace(
         job,
         stop=stop,
-        prompts=job.prompts.share(number, of) if isinstance(job.prompts, Numbered) else job.prompts,
+        prompts=job.prompts.share(number, of) if isinstance(job.prompts, _BY_NUMBER) else job.prompts,
         load=msgspec.structs.replace(job.load, streams=streams),
         options=replace(job.options, warmup=warmup, on_record=None, stop_now=None),
     )
@@ -136,7 +139,7 @@ def _work(job: LoadJob, part: Part, board: Board, pipe: Pipe) -> None:
 
     said: Window | FleetError | OSError
     try:
-        run = Run(replace(job, options=options), None, part, tally)
+        run = run_of(replace(job, options=options), None, part, tally)
         try:
             said = _run_from_the_start(run, pipe)
         finally:

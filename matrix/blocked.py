@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.facts import HubWeights, NamedWeights, RandomWorkload, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights, ReferenceWorkload, TraceWorkload
 from matrix.recipe import pinned
 from matrix.serving import pools
 
@@ -30,15 +30,23 @@ def why_blocked(fleet: Fleet, point: Point) -> str | None:
 def _why_not_measurable(model: Model, point: Point) -> str | None:
     if isinstance(model.weights, NamedWeights):
         return f"its weights are known only by the name {model.weights.called!r}"
-    if isinstance(point.workload, TraceWorkload):
-        return "the client cannot replay traces yet"
-    if isinstance(point.workload, RandomWorkload) and model.prompt_token_ids is None:
+    if isinstance(point.workload, TraceWorkload) and (why := _why_not_replayable(point.workload)):
+        return why
+    if not isinstance(point.workload, ReferenceWorkload) and model.prompt_token_ids is None:
         return "the model's ordinary token ids are unknown, so no random prompt can be made"
     speculation = point.serving.speculation
     if speculation is not None and speculation.method != "none":
-        if isinstance(point.workload, RandomWorkload):
+        if not isinstance(point.workload, ReferenceWorkload):
             return "speculative decoding on random tokens would measure the acceptance of noise"
         return "how many drafted tokens were accepted is not published yet, and without it a speedup cannot be judged"
+    return None
+
+
+def _why_not_replayable(workload: TraceWorkload) -> str | None:
+    if workload.digest is None:
+        return f"the recording {workload.trace} has no digest, so nobody can say what would be replayed"
+    if workload.longest_tokens is None:
+        return f"how long the longest request of {workload.trace} is, is unknown"
     return None
 
 

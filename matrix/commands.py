@@ -21,6 +21,7 @@ from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.gitinfo import git_sha
 from matrix.group import ServerGroup, group
 from matrix.importers import files
+from matrix.importers import recordings as recordings_of
 from matrix.jobs import Night, server_of
 from matrix.official import unpinned
 from matrix.planfile import write_plan
@@ -239,3 +240,14 @@ def tonight(night: str | None, seed: int | None) -> Night:
         seed=secrets.randbits(62) if seed is None else seed,
         git_sha=git_sha(),
     )
+
+
+def import_trace(
+    recordings: tuple[Path, ...], whose: recordings_of.Whose, name: str, source: str, out: Path
+) -> Iterator[str]:
+    """Says what a workload of the trace has to say, and what of the recordings is not in it."""
+    trace, left = recordings_of.import_recordings(recordings, whose, name, source, out)
+    yield f"{out}: {len(trace.sessions)} sessions, {trace.requests} requests"
+    yield f"digest: {trace.digest}"
+    yield f"longest_tokens: {trace.longest_tokens}"
+    yield from left.lines()

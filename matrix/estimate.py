@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matrix.facts import HubWeights, NamedWeights, SizedWorkload
+from matrix.facts import ConversationWorkload, HubWeights, NamedWeights, TraceWorkload
 from matrix.history import NO_HISTORY
 from matrix.point import Rate, point_key
 
@@ -75,9 +75,11 @@ def expected_minutes(fleet: Fleet, found: ServerGroup) -> float:
 
 def _by_default(point: Point, requests: int | None) -> Minutes:
     length, workload = point.workload.run_length, point.workload
-    if not isinstance(workload, SizedWorkload):
+    if isinstance(workload, TraceWorkload):
         return Minutes(whole=(length.min_s + TRACE_WARMUP_S) / 60, measured=length.min_s / 60)
     request_s = workload.osl * (1 + workload.ratio) / 2 * SECONDS_PER_OUTPUT_TOKEN
+    if isinstance(workload, ConversationWorkload):
+        request_s += workload.gap_s
     measured_s = max(length.min_s, _requests_s(point.load, requests or length.min_requests, request_s))
     if requests is None:
         measured_s = min(measured_s, length.max_s)

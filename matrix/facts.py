@@ -288,20 +288,49 @@ class TraceWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="tr
     """Recorded requests replayed: each stream works through whole conversations of the trace.
 
     `digest` pins the recording; null means unpinned. `longest_tokens` is its longest request, prompt and answer.
+    Waits longer than `longest_gap_s` are cut to that.
     """
 
     name: str
     trace: Id
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None
     longest_tokens: Positive | None = None
+    longest_gap_s: Seconds | None = None
     run_length: RunLength = RunLength()
     slo: Slo | None = None
     source: str = ""
 
 
+class ConversationWorkload(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="conversation", tag_field="kind"):
+    """Made-up conversations of `turns` requests: `isl` tokens first, then all that was said and `added` more.
+
+    `shared` tokens stand before them, the same in all sessions. Lengths are uniform on [ratio x length, length]. Each
+    later turn is due `gap_s` after the last answer in the mean, which a person's thinking takes, or an agent's `tool`.
+    """
+
+    name: str
+    turns: Positive
+    isl: Positive
+    added: Positive
+    osl: Positive
+    shared: Annotated[int, msgspec.Meta(ge=0)] = 0
+    ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
+    gap_shape: Literal["exponential", "constant"] = "exponential"
+    waits_for: Literal["person", "tool"] = "person"
+    slo: Slo | None = None
+    run_length: RunLength = RunLength()
+
+    @property
+    def longest_tokens(self) -> int:
+        """Of the last request of a session, prompt and answer."""
+        return self.shared + self.isl + (self.turns - 1) * (self.added + self.osl) + self.osl
+
+
 SizedWorkload = RandomWorkload | ReferenceWorkload
 """Requests that know nothing of each other, of stated lengths."""
-Workload = RandomWorkload | ReferenceWorkload | TraceWorkload
+SessionWorkload = TraceWorkload | ConversationWorkload
+Workload = RandomWorkload | ReferenceWorkload | TraceWorkload | ConversationWorkload
 
 
 def expects_cache_hits(workload: Workload) -> bool:

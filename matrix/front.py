@@ -10,6 +10,7 @@ import click
 from matrix.options import FLEET, Token, night_options, selection
 
 if TYPE_CHECKING:
+    from matrix.importers.recordings import Whose
     from matrix.options import NightOptions
     from matrix.select import Selector
 
@@ -161,6 +162,20 @@ def import_inferencex_command(
     from matrix import commands
 
     click.echo(commands.import_inferencex(masters, runners, flags, out, all_places=all_places))
+
+
+@import_group.command("trace")
+@click.argument("recordings", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.option("--from", "whose", type=click.Choice(["mooncake", "bailian", "weka"]), required=True, help="Its format.")
+@click.option("--name", default=None, help="Of the trace. Default: the first file's.")
+@click.option("--source", required=True, help="Whose recording it is and where it is from: it stays in the file.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The trace to write.")
+def import_trace_command(recordings: tuple[Path, ...], whose: Whose, name: str | None, source: str, out: Path) -> None:
+    """Turn somebody's recorded requests into a trace of sessions; what does not come over is counted."""
+    from matrix import commands
+
+    for line in commands.import_trace(recordings, whose, name or recordings[0].stem, source, out):
+        click.echo(line)
 
 
 @click.group("recipe")

@@ -1,7 +1,7 @@
 """Grouping: points whose open server arguments are equal share ONE server start.
 
-Points with another power cap or isolation profile never share, nor do replayed traces and offloaded KV caches: what
-one of their points leaves in the server's memory would serve the next. Whether the rest shares *validly* is watched
+Points with another power cap or isolation profile never share, nor do conversations and offloaded KV caches: what one
+of their points leaves in the server's memory would serve the next. Whether the rest shares *validly* is watched
 at run time (prefix-cache hits, order effects); here it is only decided who may share.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from matrix.arguments import Needs, render
 from matrix.expand import context_tokens, layout_name
-from matrix.facts import TraceWorkload
+from matrix.facts import SessionWorkload
 from matrix.point import digest, point_id
 from matrix.recipe import Steps
 from matrix.serving import pools
@@ -75,7 +75,7 @@ def _settings(fleet: Fleet, recipe_id: str) -> dict[str, _Set]:
 
 def _alone(point: Point) -> Alone:
     """A point that shares its server with no other says here which it is."""
-    if point.serving.kv_offload is not None or isinstance(point.workload, TraceWorkload):
+    if point.serving.kv_offload is not None or isinstance(point.workload, SessionWorkload):
         return point.workload_id, point.load.streams
     return None
 

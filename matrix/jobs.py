@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from matrix.facts import SessionWorkload
 from matrix.identity import args_digest, recipe_digest
 from matrix.plan import Job, PlannedPoint, Server
 from matrix.point import point_id, point_key
@@ -82,6 +83,7 @@ def server_of(fleet: Fleet, found: ServerGroup) -> Server:
         args=found.args,
         args_digest=args_digest(found),
         env=dict(found.env),
+        prefix_cache=isinstance(found.points[0].workload, SessionWorkload),
     )
 
 

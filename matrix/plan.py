@@ -21,7 +21,8 @@ PointId = Annotated[str, msgspec.Meta(pattern=rf"^[a-z0-9][a-z0-9.-]{{0,{MAX_ID_
 class Server(Fact, frozen=True, kw_only=True):
     """One server to start. `args` are the engine's own flags; host and port are added at launch.
 
-    `args_digest` is part of a series' identity: change a flag or a variable and a new history begins.
+    `args_digest` is part of a series' identity: change a flag or a variable and a new history begins. A workload of
+    sessions is served with a `prefix_cache`, as they are meant to be; for all others it is off.
     """
 
     engine: Id
@@ -36,6 +37,7 @@ class Server(Fact, frozen=True, kw_only=True):
     args: tuple[str, ...]
     args_digest: str
     env: dict[str, str] = {}
+    prefix_cache: bool = False
 
 
 class PlannedPoint(Fact, frozen=True, kw_only=True):

@@ -22,11 +22,12 @@ class Rate(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="rate", tag_
     """Open loop: requests start on a schedule drawn beforehand, whatever the server does.
 
     `burstiness` is the shape of gamma-distributed gaps: their variance is 1 / burstiness of a Poisson process'.
-    At most `streams` requests are in flight; one that is due beyond that waits, and its wait is counted.
+    At most `streams` requests are in flight; one that is due beyond that waits, and its wait is counted. Of a workload
+    of sessions it is these that start at the rate, and are held; a trace's may arrive as `recorded`, stretched to it.
     """
 
     requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
-    arrival: Literal["poisson", "gamma", "constant"] = "poisson"
+    arrival: Literal["poisson", "gamma", "constant", "recorded"] = "poisson"
     burstiness: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     streams: Positive = 256
 
@@ -70,8 +71,8 @@ def load_slug(load: Load) -> str:
     parts = [f"q{slug_number(load.requests_per_s)}"]
     if load.arrival == "gamma":
         parts.append(f"gamma{slug_number(load.burstiness)}")
-    elif load.arrival == "constant":
-        parts.append("constant")
+    elif load.arrival != "poisson":
+        parts.append(load.arrival)
     if load.streams != _DEFAULT_RATE.streams:
         parts.append(f"s{load.streams}")
     return "-".join(parts)

@@ -81,6 +81,32 @@ class Goodput(Fact, frozen=True, kw_only=True):
     share: Amount
 
 
+class SessionMetrics(Fact, frozen=True, kw_only=True):
+    """Conversations of several requests. Durations are of the `complete` ones, all turns of which ended well.
+
+    Of those `begun`, `failed` ended with a request that did, and `cut` were still going on when the load ended.
+    `busy_s` is the duration without the waits between turns. `live_mean` is sessions being held, `in_flight_mean` those
+    of them that wait for the server. Null: none was complete, or had such a turn, or the server does not say.
+    """
+
+    begun: Count
+    complete: Count
+    failed: Count
+    cut: Count
+    turns_ok: Count
+    live_mean: Amount
+    in_flight_mean: Amount
+    duration_s_p50: Amount | None = None
+    duration_s_p90: Amount | None = None
+    busy_s_p50: Amount | None = None
+    busy_s_p90: Amount | None = None
+    output_tok_per_s_p50: Amount | None = None
+    ttft_first_s_p50: Amount | None = None
+    ttft_first_s_p90: Amount | None = None
+    ttft_later_s_p50: Amount | None = None
+    ttft_later_s_p90: Amount | None = None
+
+
 class Metrics(Fact, frozen=True, kw_only=True):
     """One measurement's numbers. Throughput counts only requests that ended well.
 
@@ -90,6 +116,7 @@ class Metrics(Fact, frozen=True, kw_only=True):
     `icl_s` is inter-chunk latency: the gap between content-bearing chunks, over all requests. Null below the
     throughputs: not computed, by an older version or for want of requests. `requests_short` ended well with fewer
     tokens than asked for; `requests_late` were sent well after their schedule, which a closed loop does not have.
+    `cached_tokens` of the input the server says it had in a cache, null where it says nothing about that.
     """
 
     duration_s: Amount
@@ -123,6 +150,8 @@ class Metrics(Fact, frozen=True, kw_only=True):
     e2e_from_schedule_s: Stats | None = None
     steady: Steady | None = None
     goodput: Goodput | None = None
+    cached_tokens: Count | None = None
+    sessions: SessionMetrics | None = None
 
 
 class ClientBudget(Fact, frozen=True, kw_only=True):
@@ -130,10 +159,11 @@ class ClientBudget(Fact, frozen=True, kw_only=True):
 
     `stamp_delay_s_*`: from the kernel's receive stamp to user space, what a client without kernel stamps would
     have added; null without kernel stamps. `achieved_concurrency`: mean requests in flight from when
-    every stream had sent its first until the last was sent. In an open loop `asked_concurrency` is the most there
-    may be in flight, `schedule_lateness_s_*` is sent minus scheduled, and the `held_requests`, due while every
-    stream was busy, are not in it. `workers` are the client's processes; CPU is of the busiest.
-    `stepped_share`: of the window, the time whose stamps a step of the wall clock may have put off by its size.
+    every stream had sent its first until the last was sent; where these are turns of sessions, mean sessions held. In
+    an open loop `asked_concurrency` is the most there may be in flight. `schedule_lateness_s_*` is sent minus scheduled
+    (or due, of a session's later turns), and the `held_requests`, due while every stream was busy, are not in it.
+    `workers` are the client's processes; CPU is of the busiest. `stepped_share`: of the window, the time whose stamps a
+    step of the wall clock may have put off by its size.
     """
 
     kernel_stamps: bool

@@ -29,6 +29,7 @@ from runners.hostfacts import host_facts, server_threads
 from runners.ledger import Ledger, clean
 from runners.measure import measure
 from runners.preflight import DISK_FLOOR_BYTES, LOCK_WAIT_S, host_lock, label_of, preflight
+from runners.sources import TRACE_FOLDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ SERVER_STARTS = 2
 class JobOptions:
     """`state` holds this host's lock; `not_after` is when no further point may begin; `cancel` hears signals.
 
-    `prompts` is the folder of sets of reference prompts.
+    `prompts` is the folder of sets of reference prompts, `traces` are where recordings are looked for.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class JobOptions:
     not_after: datetime | None = None
     ready_deadline_s: float = READY_DEADLINE_S
     lock_wait_s: float = LOCK_WAIT_S
+    traces: tuple[Path, ...] = TRACE_FOLDERS
     disk_floor_bytes: int = DISK_FLOOR_BYTES
     prompts: Path = SHIPPED
 
@@ -198,7 +200,10 @@ class _Run:
                     self.progress.tick(planned.id, phase, done, elapsed_s)
 
                 watch = CacheWatch(target)
-                measured = measure(target, self.job.server, planned, self.plan.seed, on_progress, self.options.prompts)
+                options = self.options
+                measured = measure(
+                    target, self.job.server, planned, self.plan.seed, on_progress, options.prompts, options.traces
+                )
                 measured = watch.judged(measured, planned.point.workload)
         except NoPrompts as error:
             self._point_done(planned, self.ledger.close(planned.id, error.reason, str(error)))

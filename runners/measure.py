@@ -13,8 +13,9 @@ from benchmarks.records import LoadOptions, StopRule, Warmup
 from benchmarks.reference.sets import SHIPPED
 from benchmarks.sources import prompts_of, require_tokenizer, target_for
 from benchmarks.warming import warmup_requests
-from matrix.facts import ReferenceWorkload, TraceWorkload
+from matrix.facts import ReferenceWorkload, SessionWorkload, token_range
 from matrix.result import ClientBudget, Metrics, Quality
+from runners.sources import TRACE_FOLDERS, sessions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.prompts import Numbered, Purpose
     from benchmarks.records import RequestRecord, Target, Window
+    from benchmarks.sessions import Sessions
     from matrix.plan import PlannedPoint, Server
     from matrix.words import Reason
 
@@ -50,20 +52,24 @@ def measure(
     night_seed: int,
     on_progress: Callable[[str, int, float], None],
     sets: Path = SHIPPED,
+    traces: tuple[Path, ...] = TRACE_FOLDERS,
 ) -> Measured:
     """`on_progress(phase, requests_done, elapsed_s)` with phase `warm-up` or `measure`; `sets` is the folder of
-    reference prompts. Raises NoPrompts where they cannot be had.
+    reference prompts, `traces` those of recordings. Raises NoPrompts where they cannot be had.
     """
     point = planned.point
     workload, length = point.workload, point.workload.run_length
-    if isinstance(workload, TraceWorkload):
-        raise TypeError(f"{planned.id}: traces cannot be replayed yet; the planner blocks them")
     if isinstance(workload, ReferenceWorkload):
         require_tokenizer(workload, target)
     target = target_for(workload, target)
+    if isinstance(workload, SessionWorkload):
+        sessions = sessions_of(workload, token_range(server.model), traces)
 
-    def prompts(purpose: Purpose) -> Numbered:
-        return prompts_of(workload, server.model, point_seeds(night_seed, planned.key, purpose), sets)
+    def prompts(purpose: Purpose) -> Numbered | Sessions:
+        seeds = point_seeds(night_seed, planned.key, purpose)
+        if isinstance(workload, SessionWorkload):
+            return sessions(seeds.own)
+        return prompts_of(workload, server.model, seeds, sets)
 
     warmup = Warmup(
         prompts=prompts("warmup"),

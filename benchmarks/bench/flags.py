@@ -10,18 +10,21 @@ import msgspec
 
 from benchmarks.bench.options import BenchOptions, Outputs
 from benchmarks.reference.sets import read_set
-from matrix.errors import FleetError, listed
-from matrix.facts import Fact, RandomWorkload, ReferenceWorkload
+from matrix.errors import FleetError, listed, nearest
+from matrix.facts import ConversationWorkload, Fact, RandomWorkload, ReferenceWorkload, TraceWorkload
 from matrix.point import Concurrency, Rate
 from matrix.slo import Slo
+from matrix.trace import read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matrix.facts import SizedWorkload
+    from matrix.facts import SizedWorkload, Workload
     from matrix.point import Load
+    from matrix.trace import Trace
 
 DEFAULT_CONCURRENCY = 8
+LIKE_THIS = "turns=6,isl=400,added=100,osl=80,gap_s=2"
 
 
 class Flags(Fact, frozen=True, kw_only=True):
@@ -31,12 +34,15 @@ class Flags(Fact, frozen=True, kw_only=True):
     model: str | None
     concurrency: int | None
     rate: float | None
-    arrival: Literal["poisson", "gamma", "constant"]
+    arrival: Literal["poisson", "gamma", "constant", "recorded"]
     burstiness: float
     max_in_flight: int
     isl: int
     osl: int
     ratio: float
+    trace: Path | None
+    longest_gap_s: float | None
+    conversation: str | None
     seconds: float
     requests: int | None
     warmup: int
@@ -60,10 +66,12 @@ class Flags(Fact, frozen=True, kw_only=True):
 def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
     """Raises FleetError for flags that contradict one another."""
     flags = msgspec.convert(said, type=Flags)
+    trace = read_trace(flags.trace) if flags.trace is not None else None
     options = BenchOptions(
         url=flags.url,
-        load=_load(flags),
-        workload=_workload(flags),
+        load=_load(flags, trace),
+        workload=_workload(flags, trace),
+        trace=flags.trace,
         seconds=flags.seconds,
         requests=flags.requests,
         warmup_requests_per_stream=flags.warmup,
@@ -80,8 +88,46 @@ def read_flags(said: Mapping[str, object]) -> tuple[BenchOptions, Outputs]:
     return options, Outputs(json=flags.json_path, vllm_json=flags.vllm_json, plot=flags.plot)
 
 
-def _load(flags: Flags) -> Load:
-    if flags.rate is None:
+def _workload(flags: Flags, trace: Trace | None) -> Workload:
+    if trace is not None and flags.conversation is not None:
+        raise FleetError("--trace and --conversation are two kinds of sessions: give one")
+    if flags.longest_gap_s is not None and trace is None:
+        raise FleetError("--longest-gap-s cuts the waits of a --trace")
+    if flags.conversation is not None:
+        return conversation_of(flags.conversation)
+    if trace is None:
+        return _sized(flags)
+    return TraceWorkload(
+        name=trace.header.name,
+        trace="recording",
+        digest=trace.digest,
+        longest_tokens=trace.longest_tokens,
+        longest_gap_s=flags.longest_gap_s,
+        source=trace.header.source,
+    )
+
+
+def conversation_of(said: str) -> ConversationWorkload:
+    """Of `turns=6,isl=400,added=100,osl=80,gap_s=2`. Raises FleetError that says what is wrong with it."""
+    pairs = [pair.partition("=") for pair in said.split(",")]
+    known = tuple(name for name in ConversationWorkload.__struct_fields__ if name not in ("name", "run_length"))
+    for name, _, _ in pairs:
+        if name not in known:
+            raise FleetError(f"--conversation knows no {name!r}: {nearest(name, known)}")
+    values = {"kind": "conversation", "name": "made up", **{name: value for name, _, value in pairs}}
+    try:
+        return msgspec.convert(values, ConversationWorkload, strict=False)
+    except msgspec.ValidationError as error:
+        raise FleetError(f"--conversation {said}: {error}. Like this: {LIKE_THIS}") from None
+
+
+def _load(flags: Flags, trace: Trace | None) -> Load:
+    if flags.arrival == "recorded" and trace is None:
+        raise FleetError("--arrival recorded is for a --trace: of nothing else were arrivals recorded")
+    rate = flags.rate
+    if rate is None and flags.arrival == "recorded" and trace is not None and flags.concurrency is None:
+        rate = trace.sessions_per_s
+    if rate is None:
         if flags.arrival != "poisson" or flags.burstiness != 1.0:
             raise FleetError("--arrival and --burstiness go with --rate: a fixed concurrency has no arrivals")
         return Concurrency(streams=flags.concurrency or DEFAULT_CONCURRENCY)
@@ -89,7 +135,7 @@ def _load(flags: Flags) -> Load:
         raise FleetError("--concurrency and --rate are two kinds of load: give one (--max-in-flight bounds a rate)")
     try:
         return Rate(
-            requests_per_s=flags.rate,
+            requests_per_s=rate,
             arrival=flags.arrival,
             burstiness=flags.burstiness,
             streams=flags.max_in_flight,
@@ -98,7 +144,7 @@ def _load(flags: Flags) -> Load:
         raise FleetError(str(error)) from None
 
 
-def _workload(flags: Flags) -> SizedWorkload:
+def _sized(flags: Flags) -> SizedWorkload:
     if flags.prefix_groups > 1 and not flags.shared_prefix_share:
         raise FleetError("--prefix-groups goes with --shared-prefix-share: without it no prompt shares anything")
     if flags.reference is None:

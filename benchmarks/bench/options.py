@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from matrix.facts import Fact, SizedWorkload
+from benchmarks.session_metrics import TurnStats
+from matrix.facts import Fact, Workload
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
 from matrix.slo import Slo
@@ -27,12 +28,13 @@ class BenchOptions(Fact, frozen=True, kw_only=True):
 
     `token_ids` is the half-open range of ordinary token ids to draw prompts from. Without it they are made of words
     that the server's own `/tokenize` says are one token each; `text` goes without that too, and lengths are rough.
-    `reference` is the file of a reference workload's set.
+    `trace` and `reference` are the files of workloads that need one.
     """
 
     url: str
     load: Load
-    workload: SizedWorkload
+    workload: Workload
+    trace: Path | None = None
     seconds: float
     requests: int | None = None
     warmup_requests_per_stream: int = 1
@@ -51,7 +53,7 @@ class BenchReport(Fact, frozen=True, kw_only=True):
     """`metrics` null: no request brought output. `reasons` say why the numbers should not be believed.
 
     `abandoned` requests were in flight when it was interrupted; they are in no number. `notes` say what the server
-    could not be asked.
+    could not be asked. `turns` are those of sessions, by their place.
     """
 
     schema_version: int = REPORT_SCHEMA
@@ -60,7 +62,7 @@ class BenchReport(Fact, frozen=True, kw_only=True):
     model: str
     started_at: datetime
     load: Load
-    workload: SizedWorkload
+    workload: Workload
     seed: str
     metrics: Metrics | None
     client: ClientBudget
@@ -70,3 +72,4 @@ class BenchReport(Fact, frozen=True, kw_only=True):
     interrupted: bool
     abandoned: int
     notes: tuple[str, ...]
+    turns: tuple[TurnStats, ...] = ()

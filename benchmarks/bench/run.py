@@ -9,11 +9,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from benchmarks.bench.options import BenchReport
+from benchmarks.bench.sources import source_of
 from benchmarks.checks import judge
 from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import Seeds
 from benchmarks.records import LoadOptions, StopRule, Warmup
+from benchmarks.session_metrics import by_turn
 from benchmarks.warming import warmup_requests
 
 if TYPE_CHECKING:
@@ -49,14 +51,15 @@ def run(options: BenchOptions, found: Found, watcher: Watcher, stop_now: Callabl
     """One window, whatever ends it. What goes wrong with requests is in the report."""
     started_at = datetime.now(UTC)
     stop = StopRule(min_s=0.0, max_s=options.seconds, min_requests=NO_LIMIT, max_requests=options.requests)
+    source = source_of(options, found)
     warmups = warmup_requests(options.load, options.warmup_requests_per_stream)
     warmup = Warmup(
-        prompts=found.source.prompts(options.workload, _seeds(options, "warmup")),
+        prompts=source(_seeds(options, "warmup")),
         requests=warmups,
         max_s=MAX_WARMUP_S,
         on_progress=watcher.warming,
     )
-    prompts = found.source.prompts(options.workload, _seeds(options, "measure"))
+    prompts = source(_seeds(options, "measure"))
     load_options = LoadOptions(
         warmup=warmup if warmups else None, seed=options.seed, on_record=watcher.record, stop_now=stop_now
     )
@@ -90,4 +93,5 @@ def _report(
         interrupted=interrupted,
         abandoned=window.abandoned,
         notes=found.notes,
+        turns=by_turn(window.records),
     )

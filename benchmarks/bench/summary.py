@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.certainty import floor_of
-from matrix.facts import ReferenceWorkload
+from matrix.facts import ConversationWorkload, ReferenceWorkload, SessionWorkload, TraceWorkload
 from matrix.point import Rate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from benchmarks.bench.options import BenchReport
+    from benchmarks.session_metrics import TurnStats
+    from matrix.facts import Workload
     from matrix.result import ClientBudget, Interval, Metrics, Stats
+
+
+MOST_TURNS = 12
 
 
 def print_summary(console: Console, report: BenchReport) -> None:
@@ -26,7 +33,9 @@ def print_summary(console: Console, report: BenchReport) -> None:
         console.print(_latencies(report.metrics))
         for line in [_certified(report.metrics), *_throughput(report.metrics)]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in [*_requests(report), *_client(report.client), *report.notes]:
+    if report.turns:
+        console.print(_turns(report.turns))
+    for line in [*_sessions(report.metrics), *_requests(report), *_client(report.client), *report.notes]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if report.reasons:
         doubt = f"do not believe these numbers: {', '.join(report.reasons)}: {report.detail}"
@@ -36,16 +45,30 @@ def print_summary(console: Console, report: BenchReport) -> None:
 def load_text(report: BenchReport) -> str:
     """`concurrency 8, 512 tokens in, 128 out`."""
     load, workload = report.load, report.workload
+    what = "sessions" if isinstance(workload, SessionWorkload) else "requests"
     if isinstance(load, Rate):
         shape = f" (burstiness {load.burstiness:g})" if load.arrival == "gamma" else ""
-        asked = f"{load.requests_per_s:g} requests/s, {load.arrival}{shape}, at most {load.streams} in flight"
+        asked = f"{load.requests_per_s:g} {what}/s, {load.arrival}{shape}, at most {load.streams} at once"
     else:
         asked = f"concurrency {load.streams}"
+    return f"{asked}, {workload_text(workload)}"
+
+
+def workload_text(workload: Workload) -> str:
+    """`512 tokens in and 128 out`."""
+    if isinstance(workload, TraceWorkload):
+        return f"sessions of the trace {workload.name!r}"
     least = "" if workload.ratio == 1 else f" (from {workload.ratio:.0%} of that)"
+    if isinstance(workload, ConversationWorkload):
+        first = f"{workload.shared} shared and {workload.isl}" if workload.shared else f"{workload.isl}"
+        return (
+            f"sessions of {workload.turns} turns, {first} tokens in, then {workload.added} more, and {workload.osl} "
+            f"out{least}, {workload.gap_s:g} s between turns"
+        )
     groups = f" in {workload.prefix_groups} groups" if workload.prefix_groups > 1 else ""
     shared = f", the first {workload.shared_prefix_share:.0%} shared{groups}" if workload.shared_prefix_share else ""
     kind = " of reference text" if isinstance(workload, ReferenceWorkload) else ""
-    return f"{asked}, {workload.isl} tokens{kind} in and {workload.osl} out{least}{shared}"
+    return f"{workload.isl} tokens{kind} in and {workload.osl} out{least}{shared}"
 
 
 def _latencies(metrics: Metrics) -> Table:
@@ -110,6 +133,34 @@ def _throughput(metrics: Metrics) -> list[str]:
     return lines
 
 
+def _turns(turns: Sequence[TurnStats]) -> Table:
+    """What a cache of prefixes does shows in the later turns. Of many turns, the first and the last."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("turn", no_wrap=True)
+    for name in ("requests", "tokens in", "cached", "TTFT p50", "TTFT p90"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in turns if len(turns) <= MOST_TURNS else (*turns[: MOST_TURNS - 3], *turns[-3:]):
+        mean_in = f"{one.input_tokens / one.requests:,.0f}"
+        cached = "" if one.cached_tokens is None else f"{one.cached_tokens / max(1, one.input_tokens):.0%}"
+        times = (_ms(one.ttft_s_p50), _ms(one.ttft_s_p90))
+        table.add_row(str(one.turn + 1), str(one.requests), mean_in, cached, *times)
+    return table
+
+
+def _sessions(metrics: Metrics | None) -> list[str]:
+    if metrics is None or metrics.sessions is None:
+        return []
+    one = metrics.sessions
+    ended = f"sessions: {one.begun} begun, {one.complete} complete, {one.failed} failed, {one.cut} cut by the end"
+    lines = [f"{ended}; {one.live_mean:.2f} held and {one.in_flight_mean:.2f} waiting for the server in the mean"]
+    if one.duration_s_p50 is not None and one.busy_s_p50 is not None:
+        lines.append(
+            f"a session takes {one.duration_s_p50:.2f} s in the median, {one.busy_s_p50:.2f} s of it the server's, "
+            f"with {one.output_tok_per_s_p50 or 0:.1f} tokens/s out in that time"
+        )
+    return lines
+
+
 def _words(trend: str) -> str:
     return trend.replace("_", " ")
 
@@ -140,8 +191,9 @@ def _client(budget: ClientBudget) -> list[str]:
     if budget.asked_requests_per_s is None:
         parts.append(f"{budget.achieved_concurrency:.2f} of {budget.asked_concurrency} in flight")
     else:
-        parts.append(f"{budget.sent_requests_per_s:.3f} of {budget.asked_requests_per_s:g} requests/s sent")
-        parts.append(f"{(budget.schedule_lateness_s_p99 or 0) * 1e6:,.0f} us behind schedule at p99")
-        if budget.held_requests:
-            parts.append(f"{budget.held_requests} waited for one of {budget.asked_concurrency} streams")
+        parts.append(f"{budget.sent_requests_per_s:.3f} of {budget.asked_requests_per_s:g} a second begun")
+    if budget.schedule_lateness_s_p99 is not None:
+        parts.append(f"{budget.schedule_lateness_s_p99 * 1e6:,.0f} us behind schedule at p99")
+    if budget.held_requests:
+        parts.append(f"{budget.held_requests} waited for one of {budget.asked_concurrency} streams")
     return ["client: " + ", ".join(parts)]

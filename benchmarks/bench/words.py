@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from benchmarks.prompts import Numbered, prefixed_random_prompts
-from benchmarks.records import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from benchmarks.prompts import Seeds
+    from benchmarks.records import Prompt
     from matrix.facts import RandomWorkload
 
 MIN_WORDS = 32
@@ -60,11 +62,11 @@ def word_prompts(words: Sequence[Word], workload: RandomWorkload, seeds: Seeds, 
 
 
 def _worded(words: tuple[Word, ...], drawn: Callable[[int], Prompt], template_tokens: int, number: int) -> Prompt:
-    prompt = drawn(number)
-    chosen = [words[place] for place in prompt.token_ids]
-    return Prompt(
-        token_ids=tuple(word.token_id for word in chosen),
-        output_tokens=prompt.output_tokens,
-        text="".join(word.text for word in chosen),
-        template_tokens=template_tokens,
-    )
+    return worded(words, msgspec.structs.replace(drawn(number), template_tokens=template_tokens))
+
+
+def worded(words: tuple[Word, ...], drawn: Prompt) -> Prompt:
+    """A prompt whose ids are places in `words`, as these words' ids and text."""
+    chosen = [words[place] for place in drawn.token_ids]
+    ids, text = tuple(word.token_id for word in chosen), "".join(word.text for word in chosen)
+    return msgspec.structs.replace(drawn, token_ids=ids, text=text)

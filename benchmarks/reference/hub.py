@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from tokenizers import Tokenizer
 
@@ -27,5 +26,4 @@ def load(path: Path, data: bytes) -> Callable[[str], Encoding]:
         raise FleetError(f"{path}: is no tokenizer.json: {error}") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    encode: Callable[[str], Encoding] = partial(tokenizer.encode, add_special_tokens=False)
-    return encode
+    return lambda text: cast("Encoding", tokenizer.encode(text, add_special_tokens=False))

@@ -32,6 +32,7 @@ def command(server: Server, model_path: str, host: str, port: int, threads: int)
             str(port),
             "--threads",
             str(threads),
+            *(("--cache-prompt",) if server.prefix_cache else ()),
         ),
         env={"PYTHONUNBUFFERED": "1"},
     )

@@ -1,7 +1,7 @@
 """`python -m launch.engines.llamacpp_server`: llama.cpp's server under llama.cpp's own flag names.
 
-What a benchmark must not have is fixed here: no prompt cache, no web page, no download, no silent fitting of
-the context to the memory there is.
+What a benchmark must not have is fixed here: no prompt cache that is not asked for, no web page, no download, no silent
+fitting of the context to the memory there is.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kv-unified", action="store_true")
     parser.add_argument("--no-cont-batching", action="store_true")
     parser.add_argument("--no-repack", action="store_true")
+    parser.add_argument("--cache-prompt", action="store_true", help="keep what a slot has of its last prompt")
     parser.add_argument("--poll", type=int, default=50)
     return parser.parse_args(argv)
 
@@ -66,6 +67,7 @@ def parameters(options: argparse.Namespace) -> xllamacpp.CommonParams:
     params.no_extra_bufts = options.no_repack
     _set_threads(params, options)
     _set_fleet_rules(params)
+    params.cache_prompt = options.cache_prompt
     return params
 
 
@@ -81,7 +83,6 @@ def _set_fleet_rules(params: xllamacpp.CommonParams) -> None:
     params.offline = True
     params.ui = False
     params.fit_params = False
-    params.cache_prompt = False
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
 

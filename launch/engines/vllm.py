@@ -29,7 +29,7 @@ _ENV = {
 
 
 def command(server: Server, model_path: str, host: str, port: int, threads: int) -> Command:
-    """Prefix caching off: no point may answer from another's prompt. Sampling is vLLM's own, not the model repo's."""
+    """Prefix caching is off where no point may answer from another's prompt. Sampling is vLLM's own, not the repo's."""
     trust = ("--trust-remote-code",) if server.model.trust_remote_code else ()
     return Command(
         argv=(
@@ -45,13 +45,20 @@ def command(server: Server, model_path: str, host: str, port: int, threads: int)
             host,
             "--port",
             str(port),
-            "--no-enable-prefix-caching",
+            *_cache(server),
             "--generation-config",
             "vllm",
             *trust,
         ),
         env={**_ENV, "OMP_NUM_THREADS": str(threads), **(_cpu_env() if _on_cpu(server) else {})},
     )
+
+
+def _cache(server: Server) -> tuple[str, ...]:
+    """With a cache the server says of each request what it had of it."""
+    if server.prefix_cache:
+        return "--enable-prefix-caching", "--enable-prompt-tokens-details"
+    return ("--no-enable-prefix-caching",)
 
 
 def version() -> str | None:

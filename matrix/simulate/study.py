@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from matrix.candidates import Matrix, matrix_of, memory_of
 from matrix.capacity import YardNeed, needs
-from matrix.facts import Fact, TraceWorkload
+from matrix.facts import Fact, SessionWorkload, TraceWorkload
 from matrix.pack import yard_of
 from matrix.serving import pools
 from matrix.simulate.campaign import Campaign, CampaignResult
@@ -172,7 +172,7 @@ def _passes(question: Question, matrix: Matrix) -> Iterator[Pass]:
 
 def kind_of(point: Point) -> str:
     """What decides whether points can share a server."""
-    if isinstance(point.workload, TraceWorkload):
+    if isinstance(point.workload, SessionWorkload):
         return "agentic (never share)"
     return "fixed lengths, one server" if pools(point.layout) == (point.layout,) else "fixed lengths, pools of servers"
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 
 from tests.fake_server.faults import FAULTS, Fault
 from tests.fake_server.options import Options, from_argv
-from tests.fake_server.reply import Reply, Stamps, read_ask, tokens_of
+from tests.fake_server.reply import Ask, Reply, Stamps, read_ask, tokens_of
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
 
@@ -23,6 +23,7 @@ class FakeServer:
         self.fault = fault
         self.stamps: list[Stamps] = []
         self.tokens = [0, 0]
+        self.cache: set[tuple[int, ...]] = set()
         self.listener: asyncio.Server | None = None
 
     async def serve(self) -> None:
@@ -61,7 +62,8 @@ class FakeServer:
         stamps = Stamps(len(self.stamps), headers.get("x-request-id", ""), received_ns)
         if method == "POST" and path in COMPLETIONS:
             self.stamps.append(stamps)
-            reply = Reply(writer, self.options, self.fault.asked(read_ask(path, body)), stamps, nth)
+            ask = self.remember(stamps, read_ask(path, body))
+            reply = Reply(writer, self.options, self.fault.asked(ask), stamps, nth)
             await self.complete(reply)
         else:
             reply = Reply(writer, self.options, read_ask("", b'{"prompt": [], "max_tokens": 0}'), stamps)
@@ -71,6 +73,19 @@ class FakeServer:
                 self.inspect(reply, path)
         await writer.drain()
         return reply.keep and "close" not in headers.get("connection", "")
+
+    def remember(self, stamps: Stamps, ask: Ask) -> Ask:
+        """Keeps what was asked, and says how much of it was asked before."""
+        if self.options.keep_prompts:
+            stamps.prompt, stamps.roles = list(ask.ids), list(ask.roles)
+        ask = replace(ask, prompt_tokens=ask.prompt_tokens + len(ask.roles) * self.options.template_tokens)
+        block = self.options.cache_block
+        if not block:
+            return ask
+        begins = [ask.ids[: end * block] for end in range(1, len(ask.ids) // block + 1)]
+        cached = sum(1 for begin in begins if begin in self.cache) * block
+        self.cache.update(begins)
+        return replace(ask, cached_tokens=cached)
 
     async def complete(self, reply: Reply) -> None:
         if self.fault.refuses_after and len(self.stamps) >= self.options.after and self.listener is not None:

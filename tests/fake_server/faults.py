@@ -201,6 +201,16 @@ async def drop_kept(reply: Reply) -> None:
         await answer_well(reply)
 
 
+def second_turns(answer: Callable[[Reply], Awaitable[None]]) -> Callable[[Reply], Awaitable[None]]:
+    """A fault for the second turn of every session that is not a warm-up; the client names them in the request's id."""
+
+    async def answer_some(reply: Reply) -> None:
+        session, _, turn = reply.stamps.request_id.partition("-")
+        await (answer if session.isdecimal() and turn == "1" else answer_well)(reply)
+
+    return answer_some
+
+
 FAULTS: dict[str, Fault] = {
     "ok": Fault(),
     "never_listen": Fault(start=never_listen),
@@ -240,5 +250,7 @@ FAULTS: dict[str, Fault] = {
     "duplicate_answers": Fault(asked=lambda ask: replace(ask, word="same")),
     "connection_close": Fault(answer=close_each),
     "drops_kept": Fault(answer=drop_kept),
+    "second_turn_500": Fault(answer=second_turns(status(500))),
+    "second_turn_error": Fault(answer=second_turns(stream_error)),
     "keepalive_close": Fault(idle_close_s=0.02),
 }

@@ -22,6 +22,8 @@ class Options:
     `tokenizer` is the dialect of `/tokenize`, `refuses` what a request may not have: a prompt of token `ids`, or
     `extras` that OpenAI's API does not know. `certificate` is a PEM file of a key and a certificate: with one, the
     server speaks TLS. `cached_share` of the prompt tokens come from its cache, says its page of metrics.
+    `keep_prompts` (1) adds to the stamps what was asked. With a `cache_block`, `usage` says how many whole blocks of a
+    prompt's beginning an earlier prompt had. Each message of a chat counts `template_tokens` more.
     """
 
     scenario: str = "ok"
@@ -40,6 +42,9 @@ class Options:
     exit_after_s: float = 0.0
     exit_code: int = 1
     certificate: str = ""
+    keep_prompts: int = 0
+    cache_block: int = 0
+    template_tokens: int = 0
 
 
 def from_argv(argv: Sequence[str], scenarios: Sequence[str]) -> Options:

@@ -34,6 +34,8 @@ class Stamps:
     received_ns: int
     content_ns: list[int] = field(default_factory=list)
     ended_ns: int = 0
+    prompt: list[int] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +49,16 @@ class Ask:
     word: str
     refused: tuple[str, ...] = ()
     said_tokens: int | None = None
+    ids: tuple[int, ...] = ()
+    roles: tuple[str, ...] = ()
+    cached_tokens: int | None = None
 
     @property
-    def usage(self) -> dict[str, int]:
+    def usage(self) -> dict[str, Any]:
         out = self.max_tokens if self.said_tokens is None else self.said_tokens
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": out, "total_tokens": self.prompt_tokens + out}
+        said = {"prompt_tokens": self.prompt_tokens, "completion_tokens": out, "total_tokens": self.prompt_tokens + out}
+        details = {} if self.cached_tokens is None else {"prompt_tokens_details": {"cached_tokens": self.cached_tokens}}
+        return said | details
 
 
 def read_ask(path: str, body: bytes) -> Ask:
@@ -65,6 +72,8 @@ def read_ask(path: str, body: bytes) -> Ask:
         prompt_tokens=len(prompt) if isinstance(prompt, list) else len(prompt.split()),
         max_tokens=request["max_tokens"],
         refused=_refusable(request, prompt),
+        roles=tuple(message["role"] for message in request["messages"]) if chat else (),
+        ids=tuple(prompt) if isinstance(prompt, list) else tuple(tokens_of(prompt)),
         word=sha256(json.dumps(prompt).encode()).hexdigest()[:6],
     )
 

@@ -62,7 +62,7 @@ def test_a_file_this_user_may_not_read_is_missing_not_the_recipes_fault(
 ) -> None:
     """Root may read anything, so the system's answer is played."""
     (tmp_path / "m.gguf").write_bytes(b"")
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
     assert "m.gguf may not be read by this user" in _missing(FileWeights(path=str(tmp_path / "m.gguf")), tmp_path)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from matrix.facts import RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload, Workload
+from matrix.facts import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.point import Concurrency, Load, Point, Rate
 from matrix.serving import KvOffload, Layout, Pool, Router, Serving, Speculation
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZES = (1, 1, 2, 4, 8)
-ARRIVALS: tuple[Literal["poisson", "constant"], ...] = ("poisson", "constant")
+ARRIVALS: tuple[Literal["poisson", "constant", "recorded"], ...] = ("poisson", "constant", "recorded")
 FULL = Point(
     recipe="r",
     layout_name="l",
@@ -131,12 +131,26 @@ def _serving(rng: random.Random) -> Serving:
 
 def _workload(rng: random.Random) -> Workload:
     length = RunLength(min_s=rng.choice((60.0, 61.0)))
+    if rng.random() < 0.1:
+        return ConversationWorkload(
+            name=rng.choice("xy"),
+            turns=rng.choice((1, 8)),
+            isl=rng.choice((1, 128)),
+            added=rng.choice((1, 128)),
+            osl=1,
+            shared=rng.choice((0, 64)),
+            gap_s=rng.choice((0.0, 0.5)),
+            gap_shape=rng.choice(("exponential", "constant")),
+            waits_for=rng.choice(("person", "tool")),
+            run_length=length,
+        )
     if rng.random() < 0.2:
         return TraceWorkload(
             name=rng.choice("xy"),
             trace=rng.choice("tu"),
             digest=rng.choice((None, "0" * 64, "1" * 64)),
             longest_tokens=rng.choice((None, 100, 200)),
+            longest_gap_s=rng.choice((None, 60.0)),
             run_length=length,
             source=rng.choice("pq"),
         )

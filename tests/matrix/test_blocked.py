@@ -50,7 +50,8 @@ def test_unknown_flags_block_with_their_reason(fleet: Fleet) -> None:
         ({"layout": Layout(settings=("CONFIG_FILE=x.yaml",))}, "another launcher's settings"),
         ({"layout": Layout(prefill=Pool(settings=("A=1",)), decode=Pool())}, "another launcher's settings"),
         ({"layout": Layout(prefill=Pool(), decode=Pool())}, "joins prefill and decode"),
-        ({"workload": TraceWorkload(name="t", trace="t")}, "cannot replay traces"),
+        ({"workload": TraceWorkload(name="t", trace="t")}, "recording t has no digest"),
+        ({"workload": TraceWorkload(name="t", trace="t", digest="0" * 64)}, "longest request of t is"),
         ({"serving": Serving(speculation=Speculation(method="mtp"))}, "acceptance of noise"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from matrix.estimate import SECONDS_PER_OUTPUT_TOKEN, UNKNOWN_WEIGHTS_GB, Estimator, weights_gb
 from matrix.expand import expand
-from matrix.facts import HubWeights, RandomWorkload, RunLength, TraceWorkload
+from matrix.facts import ConversationWorkload, HubWeights, RandomWorkload, RunLength, TraceWorkload
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.group import group
 from matrix.history import History, PointHistory
@@ -55,6 +55,13 @@ def test_a_trace_takes_its_time_and_its_warm_up(shipped: Fleet) -> None:
     trace = TraceWorkload(name="t", trace="t", run_length=RunLength(min_s=3600, max_s=3600))
     found = Estimator(fleet=shipped).point(msgspec.structs.replace(POINT, workload=trace))
     assert (found.measured, found.whole) == (60.0, 70.0)
+
+
+def test_the_turns_of_a_conversation_take_their_waits_too(shipped: Fleet) -> None:
+    length = RunLength(min_s=60, max_s=600, min_requests=40)
+    talk = ConversationWorkload(name="t", turns=8, isl=9, added=9, osl=100, gap_s=27.5, run_length=length)
+    found = Estimator(fleet=shipped).point(msgspec.structs.replace(POINT, workload=talk, load=Concurrency(streams=4)))
+    assert found.measured == pytest.approx(10 * (2.5 + 27.5) / 60)
 
 
 def test_defaults_agree_with_the_two_published_starts(shipped: Fleet) -> None:

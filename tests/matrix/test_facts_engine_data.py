@@ -45,5 +45,6 @@ def test_our_server_accepts_exactly_the_flags_that_the_data_allows() -> None:
     flags = [part for name, flag in engine.flags.items() for part in (f"--{name}", *_example(flag))]
     required = ["--model", "m", "--alias", "a", "--port", "1", "--threads", "1"]
     allowed = {name.replace("-", "_") for name in engine.flags} | {"model", "alias", "host", "port", "threads"}
+    allowed |= {name.replace("-", "_") for name in engine.fleet_sets}
     assert set(vars(parse([*required, *flags]))) == allowed | {str(engine.fleet_flags.context_total).replace("-", "_")}
     assert engine.flags["cache-type-k"].choices == KV_TYPES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -136,3 +137,12 @@ def test_schemas_are_written_with_the_line_that_finds_them(tmp_path: Path) -> No
     beside = said.splitlines()[-1].partition("$schema=")[2]
     found = os.path.normpath(DATA / "recipes" / "VENDOR" / beside)
     assert found == str(tmp_path / ".schema" / "recipes.schema.json")
+
+
+def test_a_recording_becomes_a_trace_and_says_what_a_workload_of_it_has_to_say(tmp_path: Path) -> None:
+    line = '{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [0, 1]}\n'
+    (tmp_path / "m.jsonl").write_text(2 * line)
+    out = tmp_path / "t.jsonl"
+    said = run("import", "trace", tmp_path / "m.jsonl", "--from", "mooncake", "--source", "a test", "--out", out)
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert said.splitlines() == [f"{out}: 2 sessions, 2 requests", f"digest: {digest}", "longest_tokens: 605"]

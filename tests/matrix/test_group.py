@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.expand import Dropped, expand
-from matrix.facts import TraceWorkload
+from matrix.facts import ConversationWorkload, TraceWorkload
 from matrix.fleet import Fleet, load_fleet
 from matrix.group import group
 from matrix.point import Point, point_id
@@ -80,7 +80,7 @@ layouts = st.lists(
         RecipeLayout,
         tp=st.sampled_from([1, 2, 4]),
         points=st.dictionaries(
-            st.sampled_from(["short", "long", "agentic-coding"]),
+            st.sampled_from(["short", "long", "agentic-coding", "talk"]),
             st.lists(st.integers(1, 64), min_size=1, max_size=5, unique=True).map(tuple),
             min_size=1,
         ),
@@ -109,7 +109,7 @@ def test_every_point_is_in_exactly_one_group_whatever_the_recipe(found: list[Rec
     for one in groups:
         together = {(point.layout_name, point.serving) for point in one.points}
         assert len(together) == 1
-        if one.points[0].serving.kv_offload or one.points[0].workload_id == "agentic-coding":
+        if one.points[0].serving.kv_offload or one.points[0].workload_id in ("agentic-coding", "talk"):
             assert len(one.points) == 1
 
 
@@ -118,7 +118,8 @@ def small_fleet() -> Fleet:
     with tempfile.TemporaryDirectory() as folder:
         fleet = load_fleet(write_fleet(Path(folder)))
     trace = TraceWorkload(name="t", trace="t", source="a test")
-    return replace(fleet, workloads={**fleet.workloads, "agentic-coding": trace})
+    talk = ConversationWorkload(name="c", turns=3, isl=9, added=9, osl=9)
+    return replace(fleet, workloads={**fleet.workloads, "agentic-coding": trace, "talk": talk})
 
 
 def test_pools_are_one_start_with_no_arguments_of_their_own() -> None:

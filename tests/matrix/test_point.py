@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.facts import RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
+from matrix.facts import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
 from matrix.slo import Slo
@@ -91,12 +91,24 @@ def test_ten_thousand_random_points_have_as_many_keys_as_there_are_different_one
 
 def test_every_field_of_every_record_of_a_point_is_in_its_key() -> None:
     """Each field in turn goes back to its default, or to another value where it has none."""
-    trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9)
+    trace = TraceWorkload(name="w", trace="t", digest="0" * 64, longest_tokens=9, longest_gap_s=3.0)
+    talk = ConversationWorkload(
+        name="w",
+        turns=31,
+        isl=91,
+        added=51,
+        osl=41,
+        shared=21,
+        ratio=0.5,
+        gap_s=2.0,
+        gap_shape="constant",
+        waits_for="tool",
+    )
     text = ReferenceWorkload(
         name="w", set="0" * 64, tokenizer="0" * 64, isl=2, osl=2, shared_prefix_share=0.5, prefix_groups=2
     )
-    others = [(msgspec.structs.replace(FULL, workload=other), fields) for other, fields in ((trace, 52), (text, 54))]
-    for point, fields in ((FULL, 54), *others):
+    for workload, fields in ((FULL.workload, 54), (trace, 53), (text, 54), (talk, 58)):
+        point = msgspec.structs.replace(FULL, workload=workload)
         variants = [changed for changed in one_field_changed(point) if unlabelled(changed) != unlabelled(point)]
         keys = {point_key(changed) for changed in variants}
         assert len(keys) == len(variants) == fields

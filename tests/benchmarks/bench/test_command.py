@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from benchmarks.bench.options import BenchReport
+from matrix.facts import RandomWorkload
 from matrix.words import Reason
 from tests.fake_server.running import ROOT, running
 
@@ -69,8 +70,11 @@ def check_vllm(said: dict[str, Any], report: BenchReport) -> None:
     assert said["p99_tpot_ms"] == pytest.approx(report.metrics.tpot_s.p99 * 1000)
     assert said["mean_itl_ms"] == pytest.approx(report.metrics.icl_s.mean * 1000)
     assert said["median_e2el_ms"] == pytest.approx(report.metrics.e2e_s.p50 * 1000)
-    assert said["output_throughput"] == pytest.approx(report.metrics.output_tok_per_s)
-    assert said["total_token_throughput"] == pytest.approx(report.metrics.total_tok_per_s)
+    # whole requests from first send to last byte, as there; our own throughput is counted by the clock
+    assert said["total_output_tokens"] == report.metrics.requests_ok * 8  # see `argv`
+    assert said["output_throughput"] == pytest.approx(said["total_output_tokens"] / said["duration"])
+    tokens = said["total_input_tokens"] + said["total_output_tokens"]
+    assert said["total_token_throughput"] * said["duration"] == pytest.approx(tokens)
     assert re.fullmatch(r"\d{8}-\d{6}", said["date"])
     assert {"num_prompts", "duration", "total_input_tokens", "burstiness", "request_goodput", "std_itl_ms"} <= set(said)
 
@@ -194,6 +198,58 @@ def test_on_a_terminal_the_run_can_be_watched() -> None:
     assert re.search(r"\d+\.\d / \d+\.\d ms", text)
 
 
+TRACE = str(ROOT / "tests" / "data" / "traces" / "six-sessions.jsonl")
+
+
+def test_sessions_of_a_trace_are_replayed_as_they_arrived(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", cache_block=16) as server:
+        load = ("--trace", TRACE, "--arrival", "recorded", "--rate", "10", "--longest-gap-s", "0.05")
+        done = bench(server.port, *load, "--requests", "40", "--json", str(tmp_path / "r.json"))
+    assert done.returncode in (0, 4), done.stderr  # a busy machine may be late
+    assert "10 sessions/s, recorded" in done.stdout
+    assert "six sessions for tests" in done.stdout
+    report = report_of(tmp_path / "r.json")
+    assert report.metrics is not None
+    assert report.metrics.sessions is not None
+    assert report.metrics.sessions.turns_ok == report.metrics.requests_ok >= 40
+    assert report.metrics.cached_tokens
+    assert [one.turn for one in report.turns] == list(range(len(report.turns)))
+    assert report.turns[1].cached_tokens
+
+
+def test_made_up_conversations_are_held_with_text_too(tmp_path: Path) -> None:
+    with running(tokenizer="vllm", refuses="ids") as server:
+        said = "turns=3,isl=20,added=6,osl=8,shared=10,gap_s=0.02"
+        done = bench(
+            server.port, "--conversation", said, "--concurrency", "2", "--requests", "12", "--json", str(tmp_path / "r")
+        )
+    assert done.returncode in (0, 4), done.stderr
+    assert (
+        "sessions of 3 turns, 10 shared and 20 tokens in, then 6 more, and 8 out, 0.02 s between turns" in done.stdout
+    )
+    report = report_of(tmp_path / "r")
+    assert report.metrics is not None
+    means = [one.input_tokens / one.requests for one in report.turns]
+    assert means == [30, 30 + 8 + 6, 30 + 2 * (8 + 6)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--conversation", "turns=2,isl=4,added=4,osl=4,gaps=2"), "did you mean 'gap_s'?"),
+        (("--conversation", "turns=2,isl=4,added=4"), "missing required field `osl`"),
+        (("--conversation", "turns=2,isl=4,added=4,osl=4", "--trace", TRACE), "give one"),
+        (("--longest-gap-s", "3"), "of a --trace"),
+        (("--arrival", "recorded", "--rate", "2"), "is for a --trace"),
+        (("--trace", "nowhere.jsonl"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_held_is_said_before_anything_is_sent(flags: tuple[str, ...], said: str) -> None:
+    done = bench(1, *flags)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
@@ -217,4 +273,6 @@ def test_a_share_of_every_prompt_can_be_common(tmp_path: Path) -> None:
         done = bench(server.port, *load, "--prefix-groups", "2")
     assert done.returncode in (0, 4), done.stderr
     assert "16 tokens in and 8 out, the first 50% shared in 2 groups" in done.stdout
-    assert report_of(tmp_path / "r.json").workload.prefix_groups == 2
+    workload = report_of(tmp_path / "r.json").workload
+    assert isinstance(workload, RandomWorkload)
+    assert workload.prefix_groups == 2

@@ -41,6 +41,13 @@ def test_a_cpu_server_gets_the_cpu_builds_variables(tiny_server: Server) -> None
     assert env["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
 
 
+def test_conversations_are_served_with_a_prefix_cache_that_says_what_it_had(tiny_server: Server) -> None:
+    plain = vllm.command(tiny_server, "/m", "127.0.0.1", 1, 1).argv
+    cached = vllm.command(msgspec.structs.replace(tiny_server, prefix_cache=True), "/m", "127.0.0.1", 1, 1).argv
+    assert set(plain) - set(cached) == {"--no-enable-prefix-caching"}
+    assert set(cached) - set(plain) == {"--enable-prefix-caching", "--enable-prompt-tokens-details"}
+
+
 def test_remote_code_runs_only_where_the_models_own_record_says_so(tiny_server: Server) -> None:
     trusting = msgspec.structs.replace(tiny_server.model, trust_remote_code=True)
     plain = vllm.command(tiny_server, "/m", "127.0.0.1", 1, 1).argv
