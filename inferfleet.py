@@ -15,7 +15,7 @@ from aggregate.workflow_cli import COMMANDS as WORKFLOW_COMMANDS
 from benchmarks.reference.cli import prompts_group
 from matrix.errors import FleetError, harmless
 from matrix.front import COMMANDS, recipe_group
-from matrix.options import FLEET, PLAN, selection
+from matrix.options import FLEET, PLAN, Finite, selection
 from runners.runner_cli import COMMANDS as RUNNER_COMMANDS
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def recipe_report_command(fleet: Path | None, revision: str, out: Path) -> None:
     required=True,
     help="Folder of the artifact; without --job, of one folder for each.",
 )
-@click.option("--attempt", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--attempt", type=click.IntRange(1, 9999), default=1, show_default=True)
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
 @click.option(
     "--unpinned/--pinned", default=False, help="Run images without a digest and models without a revision, too."
@@ -145,7 +145,7 @@ def merge_command(plan_path: Path, artifacts: Path, shard: str, out: Path) -> No
 @click.option("--merged", type=click.Path(path_type=Path, file_okay=False), required=True, help="What `merge` wrote.")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 def publish_command(plan_path: Path, merged: Path, home: Path) -> None:
-    """Append a merged run to the dataset exactly once, then write the snapshot and the page."""
+    """Append a merged run to the dataset exactly once, then write the snapshot and its manifest."""
     from aggregate import commands
 
     click.echo(commands.publish(plan_path, merged, home))
@@ -154,7 +154,7 @@ def publish_command(plan_path: Path, merged: Path, home: Path) -> None:
 @cli.command("verify")
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), required=True, help="The dataset's folder.")
 def verify_command(home: Path) -> None:
-    """Re-hash every published file against the manifest."""
+    """Re-hash every file that the manifest names, and the chain of manifests before it."""
     from aggregate import commands
 
     click.echo(commands.verify(home))
@@ -184,27 +184,23 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.argument("url")
 @click.option("--model", default=None, help="Default: the first the server lists.")
 @click.option("--concurrency", type=click.IntRange(1), default=None, help="Requests (sessions) at once. Default: 8.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=None, help="So many a second instead.")
+@click.option("--rate", type=Finite(0, min_open=True), default=None, help="So many a second instead.")
 @click.option(
     "--arrival", type=click.Choice(["poisson", "gamma", "constant", "recorded"]), default="poisson", show_default=True
 )
-@click.option(
-    "--burstiness", type=click.FloatRange(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts."
-)
+@click.option("--burstiness", type=Finite(0, min_open=True), default=1.0, help="Gamma shape; below 1: bursts.")
 @click.option("--max-in-flight", type=click.IntRange(1), default=256, show_default=True, help="With --rate.")
 @click.option("--isl", type=click.IntRange(1), default=512, show_default=True, help="Prompt tokens.")
 @click.option("--osl", type=click.IntRange(1), default=128, show_default=True, help="Output tokens.")
-@click.option(
-    "--ratio", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1."
-)
+@click.option("--ratio", type=Finite(0, 1, min_open=True), default=1.0, help="Shortest / longest. Default: 1.")
 @click.option(
     "--trace", type=click.Path(path_type=Path, dir_okay=False), help="Replay recorded sessions (benchmarks/TRACES.md)."
 )
-@click.option("--longest-gap-s", type=click.FloatRange(0, min_open=True), default=None, help="Cuts a trace's waits.")
+@click.option("--longest-gap-s", type=Finite(0, min_open=True), default=None, help="Cuts a trace's waits.")
 @click.option(
     "--conversation", default=None, metavar="KEYS", help="Made-up sessions: turns=6,isl=400,added=100,osl=80,gap_s=2."
 )
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="At most.")
+@click.option("--seconds", type=Finite(0, min_open=True), default=60.0, show_default=True, help="At most.")
 @click.option("--requests", type=click.IntRange(1), default=None, help="So many, and no more.")
 @click.option(
     "--warmup", type=click.IntRange(0), default=1, show_default=True, help="Requests per stream, not counted."
@@ -216,7 +212,7 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
     help="A set of reference prompts to take natural text from, instead of random tokens.",
 )
 @click.option(
-    "--shared-prefix-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
+    "--shared-prefix-share", type=Finite(0, 1, max_open=True), default=0.0, help="Of each prompt. Default: 0."
 )
 @click.option("--prefix-groups", type=click.IntRange(1, 1024), default=1, help="That share a prefix each. Default: 1.")
 @click.option("--token-ids", default=None, metavar="LOW:HIGH", help="Ordinary token ids to draw prompts from.")
@@ -225,13 +221,13 @@ def site_command(home: Path, out: Path | None, selector: Selector) -> None:
 @click.option("--keep-alive/--no-keep-alive", default=True, help="Keep connections if the server does. Default: yes.")
 @click.option("--api-key-env", default=None, help="Name of the environment variable that holds the key.")
 @click.option("--seed", default=None, help="Of prompts and arrival times. Default: a new one, so that no cache helps.")
-@click.option("--slo-ttft-s", type=float, default=None, help="Limits for goodput: time to first token,")
-@click.option("--slo-tpot-s", type=float, default=None, help="time per output token,")
-@click.option("--slo-e2e-s", type=float, default=None, help="and end to end.")
 @click.option("--search", type=click.Choice(["ramp", "refine", "slo"]), help="Many loads: to the break, or a frontier.")
-@click.option("--up-to", type=click.FloatRange(0, min_open=True), default=None, help="Last load of --search [256].")
+@click.option("--up-to", type=Finite(0), default=None, help="Last load of --search [256].")
 @click.option("--measurements", type=click.IntRange(1), default=24, show_default=True, help="Of a --search, at most.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Likewise.")
+@click.option("--minutes", type=Finite(0), default=60.0, show_default=True, help="Likewise.")
+@click.option("--slo-ttft-s", type=Finite(0), default=None, help="Limits for goodput: time to first token,")
+@click.option("--slo-tpot-s", type=Finite(0), default=None, help="time per output token,")
+@click.option("--slo-e2e-s", type=Finite(0), default=None, help="and end to end.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report.")
 @click.option("--vllm-json", type=click.Path(path_type=Path, dir_okay=False), help="As `vllm bench serve` writes it.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG).")
@@ -266,11 +262,11 @@ def demo_command(fleet: Path | None, home: Path) -> None:
 
 @cli.command("selftest")
 @click.option("--concurrency", type=click.IntRange(1, 16_384), default=64, show_default=True)
-@click.option("--itl-ms", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Between two tokens.")
-@click.option("--ttft-ms", type=click.FloatRange(0), default=50.0, show_default=True, help="To the first token.")
+@click.option("--itl-ms", type=Finite(0.1), default=20.0, show_default=True, help="Between two tokens.")
+@click.option("--ttft-ms", type=Finite(0), default=50.0, show_default=True, help="To the first token.")
 @click.option("--isl", type=click.IntRange(1), default=128, show_default=True, help="Input tokens.")
 @click.option("--osl", type=click.IntRange(2), default=100, show_default=True, help="Output tokens.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True)
+@click.option("--seconds", type=Finite(0.1), default=10.0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Client processes. Default: as in a night.")
 def selftest_command(**planned: float) -> None:
     """Say what this host's client would add to a planned load's numbers, against a server that knows the truth.
@@ -285,7 +281,7 @@ def selftest_command(**planned: float) -> None:
 
 
 def main() -> None:
-    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 130 interrupted."""
+    """Exit codes: 0 ok, 1 the user can fix it, 2 usage, 3 a bug here, 4 not all ok, 5 out of time, 130 interrupted."""
     try:
         cli(standalone_mode=False)
     except FleetError as error:

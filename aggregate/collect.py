@@ -22,7 +22,7 @@ from aggregate.judged import explained, judge
 from aggregate.recheck import recheck
 from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
 from matrix.dispatch import MAIN, sweeps_started_by
-from matrix.errors import FleetError, Unanswered
+from matrix.errors import UNDECODABLE, FleetError, Unanswered
 from matrix.plan import planned_points
 from matrix.planfile import parse_plan, write_plan
 from matrix.waves import part_of
@@ -170,7 +170,7 @@ def _merged(github: GitHub, evidence: Evidence) -> tuple[tuple[Row, ...], Covera
             raise FleetError(f"its artifact `merged` has no {name}")
     try:
         account = msgspec.json.decode(files["coverage.json"], type=Coverage)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise FleetError(f"coverage.json: {error}") from error
     return parse_rows(files["rows.ndjson"], sweep.workflow), account
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 import types
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin, get_type_hints
@@ -20,13 +21,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake import Schema as DeltaSchema
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from aggregate.rows import Row
 from matrix.errors import FleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 DELTA = "delta"
 COMMIT_TRIES = 40
@@ -60,8 +61,27 @@ def to_rows(table: pa.Table) -> tuple[Row, ...]:
 
 def create(home: Path) -> DeltaTable:
     """An empty table, unless there is one."""
-    DeltaTable.create(home / DELTA, schema=_STORED, partition_by=["month"], mode="ignore")
-    return DeltaTable(home / DELTA)
+    if not (home / DELTA).exists():  # where that cannot be, the system says why; the library says no table was found
+        (home / DELTA).mkdir(parents=True)
+    with _undamaged(home):
+        DeltaTable.create(home / DELTA, schema=_STORED, partition_by=["month"], mode="ignore")
+        return DeltaTable(home / DELTA)
+
+
+@contextmanager
+def _undamaged(home: Path) -> Iterator[None]:
+    """Damage is the user's to undo, from a copy: nothing is written over what may still be mended."""
+    try:
+        yield
+    except (CommitFailedError, TableNotFoundError):
+        raise
+    except (DeltaError, pa.ArrowInvalid, FileNotFoundError) as error:
+        said = str(error).partition("\n")[0]
+        remedy = "nothing was changed; restore this folder from a copy, or from the commit before on its branch"
+        raise FleetError(f"{home / DELTA}: the dataset is damaged: {said}; {remedy}") from error
+    except OSError as error:  # of these libraries, with neither a file name nor one line
+        said = error.strerror or " ".join(str(error).split())
+        raise FleetError(f"{home / DELTA}: cannot be read: {said}") from error
 
 
 def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
@@ -88,6 +108,11 @@ def append(home: Path, rows: Sequence[Row], transaction_id: str) -> bool:
             )
         except CommitFailedError:  # another writer was first: look again, it may have been this very id
             _pause(attempt)
+        except DeltaError as error:
+            said = str(error).partition("\n")[0]
+            raise FleetError(
+                f"{home / DELTA}: nothing was appended: {said}; may it be written, is there room?"
+            ) from error
         else:
             return True
     raise FleetError(f"{home / DELTA}: no commit in {COMMIT_TRIES} tries; are many publishers running at once?")
@@ -118,11 +143,12 @@ def read_table(home: Path, *, history: bool = False, at: int | None = None, run_
     delta = _opened(home)
     if delta is None:
         raise FleetError(f"{home / DELTA}: there is no dataset; `inferfleet publish --home {home}` makes one")
-    if at is not None:
-        delta.load_as_version(at)
-    files = [Path(unquote(uri.removeprefix("file://"))) for uri in delta.file_uris()]
     only = [("run_id", "=", run_id)] if run_id is not None else None
-    parts = [_fitted(pq.read_table(file, filters=only, partitioning=None)) for file in files]
+    with _undamaged(home):
+        if at is not None:
+            delta.load_as_version(at)
+        files = [Path(unquote(uri.removeprefix("file://"))) for uri in delta.file_uris()]
+        parts = [_fitted(pq.read_table(file, filters=only, partitioning=None)) for file in files]
     whole = pa.concat_tables([SCHEMA.empty_table(), *parts])
     ordered = whole.sort_by([(name, "ascending") for name in ("night", "run_id", "point_id", "revision")])
     return ordered if history else current(ordered)
@@ -160,7 +186,8 @@ def _opened(home: Path) -> DeltaTable | None:
     """The table, if there is one. Columns of a newer version are a `FleetError`; an older one's may be read."""
     path = home / DELTA
     try:
-        delta = DeltaTable(path)
+        with _undamaged(home):
+            delta = DeltaTable(path)
     except TableNotFoundError:
         return None
     unknown = sorted(_stored_names(delta) - set(_STORED.names))

@@ -16,6 +16,7 @@ from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunE
 from aggregate.rows import Coverage, Refused, coverage_of, in_order
 from aggregate.sharing import sharing
 from matrix.atomic import write_atomic
+from matrix.errors import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,7 @@ class _Layer:
         path = self._folder / entry.path if entry else None
         try:
             return msgspec.json.decode(path.read_bytes(), type=Coverage) if path else None
-        except (OSError, msgspec.DecodeError):  # damaged or gone: it is being made again, from the dataset
+        except (OSError, *UNDECODABLE):  # damaged or gone: it is being made again, from the dataset
             return None
 
     def _is_there(self, entry: FileEntry) -> bool:

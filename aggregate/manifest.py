@@ -15,7 +15,7 @@ from aggregate.export import json_bytes
 from aggregate.hashes import sha256
 from aggregate.rows import ROW_SCHEMA
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import Fact
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load(home: Path, digest: str | None = None) -> Manifest | None:
 def _decode(path: Path, data: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: not a manifest: {error}") from error
     if manifest.schema_version > ROW_SCHEMA:
         raise FleetError(f"{path}: schema {manifest.schema_version} is newer than {ROW_SCHEMA}: upgrade the aggregator")

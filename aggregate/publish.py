@@ -17,7 +17,8 @@ from aggregate.columns import metrics_of, missing_row
 from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
 from aggregate.order import with_order_effects
-from aggregate.rows import Row, row_id
+from aggregate.read import YEARS
+from aggregate.rows import Row, coverage_of, row_id
 from aggregate.searches import child_row, most_children, step_of, steps_in
 from matrix.errors import FleetError
 from matrix.facts import Fact
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from matrix.plan import Plan
 
 PUBLISH_TRIES = 20
+ATTEMPTS = range(10_000)
+"""0: no runner has said anything."""
 _FROM_PLAN = (
     *("run_id", "night", "tier", "git_sha", "seed", "point_id", "point_key", "series", "job_id", "recipe"),
     *("recipe_digest", "server_args_digest", "model", "gpu", "devices", "engine", "precision", "image", "layout_name"),
@@ -65,6 +68,8 @@ def without_result(row: Row) -> Row:
 def publish(merged: Merged, plan: Plan, home: Path) -> Published:
     """Publish one run. A second call with the same rows changes no byte; with more artifacts it adds revisions."""
     _check(merged, plan)
+    _check_account(merged)
+    _not_behind(home)
     added = dataset.migrate(home)
     appended = _append_news(merged.rows, plan.run_id, home)
     with _only_publisher(home):
@@ -120,6 +125,28 @@ def _check_numbers(row: Row, *, is_search: bool) -> None:
     broken = metrics_agree(metrics, row.devices) if metrics else None
     if broken:
         raise FleetError(f"{row.point_id}: {broken}")
+
+
+def _check_account(merged: Merged) -> None:
+    """The two files of a merge belong together, and nothing in them outranks every later attempt or breaks a clock."""
+    for row in merged.rows:
+        times = [when for when in (row.started_at, row.ended_at) if when is not None]
+        if any(when.tzinfo is None or when.year not in YEARS for when in times):
+            raise FleetError(f"{row.point_id}: a time without a zone or far from ours; merge again with this plan")
+        if row.attempt not in ATTEMPTS:
+            raise FleetError(f"{row.point_id}: attempt {row.attempt} is none; merge again with this plan")
+    if merged.rows and merged.coverage != coverage_of(merged.rows, merged.coverage.refused):
+        raise FleetError(f"run {merged.coverage.run_id}: the coverage is not that of the rows; merge again")
+
+
+def _not_behind(home: Path) -> None:
+    """A dataset that was lost or put back to an old copy must not become what is published."""
+    last, version = manifest.load(home), dataset.version(home)
+    if last is not None and version < last.delta_version:
+        raise FleetError(
+            f"{home / dataset.DELTA}: is at version {version}, and version {last.delta_version} is published: "
+            f"restore it from a copy. To begin anew, publish to another --home"
+        )
 
 
 def _append_news(rows: Sequence[Row], run_id: str, home: Path) -> int:

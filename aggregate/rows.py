@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import Fact
 from matrix.point import digest
 
@@ -345,7 +345,7 @@ def parse_rows(data: bytes, where: str) -> tuple[Row, ...]:
     for number, line in enumerate(data.splitlines(), start=1):
         try:
             rows.append(decoder.decode(line))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise FleetError(f"{where}:{number}: not a row: {error}") from error
     return tuple(rows)
 
@@ -359,5 +359,5 @@ def read_coverage(path: Path) -> Coverage:
     """Strict; a `FleetError` names the file."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Coverage)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: not a coverage file: {error}") from error

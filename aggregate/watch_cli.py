@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from matrix.options import Finite
+
 if TYPE_CHECKING:
     from matrix.github import GitHub
 
@@ -19,9 +21,9 @@ HOURS = 14.0
 @click.command("watch")
 @click.option("--night", type=click.IntRange(1), default=None, help="A nightly run: it, and every sweep it starts.")
 @click.option("--run", "runs", type=click.IntRange(1), multiple=True, help="A run by its id; may be given again.")
-@click.option("--hours", type=click.FloatRange(0), default=HOURS, show_default=True, help="Stop watching after this.")
+@click.option("--hours", type=Finite(0), default=HOURS, show_default=True, help="Stop watching after this.")
 @click.option("--cancel-after", default=None, help="ISO time; what has not ended by then is cancelled, not by force.")
-@click.option("--every", type=click.FloatRange(min=5), default=30.0, show_default=True, help="Seconds between looks.")
+@click.option("--every", type=Finite(min=5), default=30.0, show_default=True, help="Seconds between looks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; the last is the end.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
 @click.pass_obj

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregate import watch_cli
-from matrix.options import FLEET, PLAN
+from matrix.limits import SELF_HOSTED_JOB_HOURS
+from matrix.options import FLEET, PLAN, Finite, Token
 
 if TYPE_CHECKING:
     from matrix.github import GitHub
 
 API = "https://api.github.com"
+HOURS = Finite(0, SELF_HOSTED_JOB_HOURS, min_open=True)
 
 
 @click.command("render")
@@ -37,7 +39,7 @@ def render_command(fleet: Path | None, root: Path | None, *, check_only: bool, a
 @click.option("--jobs", default=None, help="A sweep's job ids, with spaces between them; others are not selected.")
 @click.option("--only", default=None, help="Recipes, jobs or points, with spaces between them.")
 @click.option("--not-after", default=None, help="ISO time after which no point is begun.")
-@click.option("--hours", type=float, default=None, help="The same, as hours from now.")
+@click.option("--hours", type=HOURS, default=None, help="The same, as hours from now.")
 @click.option("--unpinned/--pinned", default=False, help="Start what has no digest or revision, too.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The part of the plan.")
 def select_command(  # noqa: PLR0913 - one argument for each option
@@ -75,7 +77,7 @@ def second_wave_command(fleet: Path | None, plan_path: Path, artifacts: Path, no
 @click.group("github")
 @click.option("--api", envvar="GITHUB_API_URL", default=API, show_default=True, help="REST API ($GITHUB_API_URL).")
 @click.option("--repository", envvar="GITHUB_REPOSITORY", required=True, help="owner/name ($GITHUB_REPOSITORY).")
-@click.option("--token", envvar="GITHUB_TOKEN", required=True, help="Its token ($GITHUB_TOKEN).")
+@click.option("--token", type=Token(), envvar="GITHUB_TOKEN", required=True, help="Its token ($GITHUB_TOKEN).")
 @click.pass_context
 def github_group(context: click.Context, api: str, repository: str, token: str) -> None:
     """What the workflows ask of GitHub: start sweeps, fetch plans, collect results, read a pull request's recipes."""
@@ -91,7 +93,7 @@ for command in watch_cli.COMMANDS:
 @github_group.command("dispatch")
 @click.option("--plan", "plan_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--run", "run_id", type=click.IntRange(1), required=True, help="The run that holds the plan.")
-@click.option("--hours", type=float, required=True, help="How long points may be begun.")
+@click.option("--hours", type=HOURS, required=True, help="How long points may be begun.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: this checkout.")
 @click.pass_obj
 def dispatch_command(github: GitHub, plan_path: Path, run_id: int, hours: float, root: Path | None) -> None:
@@ -104,7 +106,7 @@ def dispatch_command(github: GitHub, plan_path: Path, run_id: int, hours: float,
 @github_group.command("run-one")
 @click.argument("name")
 @click.option("--host", required=True, help="The host: a name under matrix/data/hosts.")
-@click.option("--hours", type=float, default=6.0, show_default=True, help="How long points may be begun.")
+@click.option("--hours", type=HOURS, default=6.0, show_default=True, help="How long points may be begun.")
 @click.option("--unpinned/--pinned", default=False, help="Also what has no digest or revision.")
 @click.option("--server", envvar="GITHUB_SERVER_URL", default="https://github.com", help="For the link.")
 @click.pass_obj

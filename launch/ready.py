@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 import msgspec
 
+from matrix.errors import UNDECODABLE
 from matrix.words import Reason
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _ask(client: httpx.Client, request: httpx.Request) -> bytes:
 def _decode(body: bytes, kind: type[_Answer], path: str) -> _Answer:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise _NotYet(f"{path} answered something else: {body[:_EXCERPT].decode(errors='replace')}") from error
 
 

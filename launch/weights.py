@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -48,7 +49,11 @@ def hub_cache_folder(env: Mapping[str, str]) -> Path:
 
 
 def _existing(path: Path, what: str) -> Path | WeightsMissing:
-    return path if path.exists() else WeightsMissing(detail=f"{what}: {path} does not exist")
+    if not path.exists():
+        return WeightsMissing(detail=f"{what}: {path} does not exist")
+    if not os.access(path, os.R_OK):  # an engine would end on it, and its recipe be blamed
+        return WeightsMissing(detail=f"{what}: {path} may not be read by this user")
+    return path
 
 
 def _from_package(weights: PackageWeights) -> Path | WeightsMissing:

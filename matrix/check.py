@@ -10,6 +10,7 @@ from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
 from matrix.expand import Dropped, expand, layout_name, layout_of
 from matrix.facts import ReferenceWorkload, SizedWorkload
+from matrix.plan import MAX_ID_CHARS
 from matrix.point import point_id
 from matrix.serving import device_count
 from matrix.sources import unsourced
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from matrix.recipe import FlagValue, Recipe, RecipeLayout
     from matrix.serving import Layout
     from matrix.yamlfile import Where
-
-
-MAX_ID_CHARS = 180
-"""Of a point id: it becomes a file name, with an ending."""
 
 
 def check(fleet: Fleet) -> list[Problem]:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 def _checked(root: Path | None) -> Fleet:
     fleet = load_fleet(root or DATA)
+    if not (fleet.engines or fleet.recipes):
+        raise FleetError(f"{root or DATA}: holds no fleet data; name a folder like matrix/data")
     if problems := check(fleet):
         raise DataProblems(problems)
     return fleet
@@ -72,6 +74,11 @@ def import_inferencex(
 ) -> str:
     """The report of the import, and whether the fleet in `out` now agrees with itself."""
     imported = files.import_inferencex(masters, runners, flags, out)
+    if not imported.recipes:
+        named = ", ".join(map(str, masters))
+        raise FleetError(
+            f"{named}: no configuration in it could be imported\n{imported.report.text(every_place=all_places)}"
+        )
     return f"{imported.report.text(every_place=all_places)}\n{out}: {check_fleet(out)}"
 
 
@@ -218,6 +225,10 @@ def summary(plan: Plan) -> str:
     return f"{text}; {left_out} left out" if left_out else text
 
 
+MOST_AHEAD_DAYS = 14
+"""A dataset whose newest night is further off shows nothing else: a frontier forgets what is 28 days older."""
+
+
 def tonight(night: str | None, seed: int | None) -> Night:
     """The identity of an execution that begins now."""
     now = datetime.now(UTC)
@@ -225,6 +236,8 @@ def tonight(night: str | None, seed: int | None) -> Night:
         day = date.fromisoformat(night) if night else now.date()
     except ValueError:
         raise FleetError(f"--night {night!r} is not a date: write it as 2026-01-31") from None
+    if (ahead := (day - now.date()).days) > MOST_AHEAD_DAYS:
+        raise FleetError(f"--night {night} is {ahead} days ahead: beside it, all that was measured would be too old")
     return Night(
         run_id=f"local-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(2)}",
         date=day.isoformat(),

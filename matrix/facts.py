@@ -18,7 +18,7 @@ from matrix.slo import Slo
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,119}$(?!\n)")]
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 RunnerName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)")]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]  # beyond that a float no longer counts in ones
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(gt=0)]
 Precision = Literal[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,9 @@ def load_fleet(root: Path = DATA) -> Fleet:
     return fleet
 
 
+UNREAD = "is not read: data files end in `.yaml`"
+
+
 class _Reader:
     """Reads kinds of files one after the other, collecting problems instead of stopping at the first."""
 
@@ -88,7 +92,7 @@ class _Reader:
     def read(self, folder: str, kind: type[FactT]) -> dict[str, FactT]:
         records: dict[str, FactT] = {}
         origin: dict[str, str] = {}
-        for path in sorted((self.root / folder).rglob("*.yaml")):
+        for path in self._files(self.root / folder):
             for document, key, value in self._entries(path):
                 line = document.line((key,))
                 if key in origin:
@@ -105,6 +109,19 @@ class _Reader:
                     self.problems.extend(error.problems)
         return records
 
+    def _files(self, folder: Path) -> list[Path]:
+        """Every `*.yaml` below. A folder that cannot be listed is a problem: it is not the same as an empty one."""
+        walked = os.walk(folder, onerror=self._unlisted)
+        found = [Path(top, name) for top, folders, files in walked for name in (*folders, *files)]
+        for path in sorted(path for path in found if path.suffix == ".yml"):
+            self.problems.append(Problem(file=_shown(path), line=0, message=UNREAD, remedy="rename it to `.yaml`"))
+        return sorted(path for path in found if path.suffix == ".yaml")
+
+    def _unlisted(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a fleet need not have every kind of fact
+            message = f"cannot be read: {error.strerror}"
+            self.problems.append(Problem(file=str(error.filename), line=0, message=message))
+
     def _entries(self, path: Path) -> list[tuple[Document, str, Value]]:
         try:
             document = read_yaml(path, shown_as=_shown(path))
@@ -118,7 +135,7 @@ def _shown(path: Path) -> str:
     """Relative to the working folder where possible: that is what a person can click on."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, RuntimeError):  # elsewhere, or a link to itself
         return str(path)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matrix.options import FLEET, night_options, selection
+from matrix.options import FLEET, Token, night_options, selection
 
 if TYPE_CHECKING:
     from matrix.importers.recordings import Whose
@@ -96,7 +96,9 @@ def simulate_command(fleet: Path | None, nights: int, options: NightOptions, *, 
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
 @click.option("--registry", "registries", multiple=True, metavar="HOST[=ISSUER]", help="Allow this registry too.")
 @click.option("--hub", default="https://huggingface.co", show_default=True, help="The model hub.")
-@click.option("--hub-token", envvar="HF_TOKEN", show_envvar=True, default=None, help="For models that need a login.")
+@click.option(
+    "--hub-token", type=Token(), envvar="HF_TOKEN", show_envvar=True, default=None, help="For models that need a login."
+)
 @selection
 def pin_command(
     fleet: Path | None,

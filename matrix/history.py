@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import Fact, Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HISTORY_SCHEMA = 1
@@ -73,9 +75,21 @@ def read_history(path: Path) -> History:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version != HISTORY_SCHEMA:
             raise FleetError(f"{path}: is of version {version}, this program reads {HISTORY_SCHEMA}: publish once more")
-        return msgspec.json.decode(data, type=History)
-    except msgspec.MsgspecError as error:
+        history = msgspec.json.decode(data, type=History)
+        for night in _nights(history):
+            date.fromisoformat(night)
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: is not a history: {error}") from None
+    except ValueError as error:
+        raise FleetError(f"{path}: is not a history: a night is no date: {error}") from None
+    return history
+
+
+def _nights(history: History) -> Iterator[str]:
+    for past in history.points.values():
+        yield from (night for night in (past.seen, past.ok, past.certified) if night is not None)
+    if history.until is not None:
+        yield history.until
 
 
 class _Version(msgspec.Struct):

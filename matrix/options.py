@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import wraps
@@ -17,6 +18,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Shown = TypeVar("Shown")
+
+
+class Finite(click.FloatRange):
+    """A number in a range; click's own lets `nan` through, which is neither below a minimum nor above a maximum."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As click's, for a finite number."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a number to count with.", param, ctx)
+        return found
+
+
+class Token(click.ParamType[str]):
+    """A secret that goes into a header. What is wrong with it is said without it."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As given, if a header can hold it."""
+        text = str(value)
+        if not is_token(text):
+            self.fail(UNSENDABLE, param, ctx)
+        return text
+
+
+UNSENDABLE = "is not one line of printable ASCII, as every token is"
+
+
+def is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
 
 FLEET = click.option(
     "--fleet",
@@ -103,7 +136,7 @@ _NIGHT = (
     click.option("--window", default="12h", show_default=True, help="Length of the night: 12h, 90m."),
     click.option(
         "--gpu-hours",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=None,
         help="GPU-hours a night may hold. Default: all of the window.",
     ),
@@ -120,7 +153,12 @@ _NIGHT = (
         show_default=True,
         help="Measure every point at least once in so many nights.",
     ),
-    click.option("--seed", type=int, default=None, help="Seed of all that is drawn. Default: random."),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, (1 << 63) - 1),
+        default=None,
+        help="Seed of all that is drawn. Default: random.",
+    ),
     click.option("--unpinned", is_flag=True, help="Plan what has no digest or revision, too: for `run --unpinned`."),
     click.option("--even-blocked", is_flag=True, help="Count in what must not be launched, to see what it would take."),
 )

@@ -7,12 +7,16 @@ from typing import Annotated
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import Fact, Id, Model, RunnerName
+from matrix.facts import Fact, Id, Model, Positive, RunnerName
 from matrix.point import Point
 from matrix.serving import Layout
 
 PLAN_SCHEMA = 2
 """2: a planned point may be a search."""
+MAX_ID_CHARS = 180
+"""Of a point. A longer one is no file name once an ending is added."""
+
+PointId = Annotated[str, msgspec.Meta(pattern=rf"^[a-z0-9][a-z0-9.-]{{0,{MAX_ID_CHARS - 1}}}$(?!\n)")]
 
 
 class Server(Fact, frozen=True, kw_only=True):
@@ -29,7 +33,7 @@ class Server(Fact, frozen=True, kw_only=True):
     gpu: Id
     precision: str
     layout: Layout
-    devices: int
+    devices: Positive
     image: str | None
     args: tuple[str, ...]
     args_digest: str
@@ -44,7 +48,7 @@ class PlannedPoint(Fact, frozen=True, kw_only=True):
     when the points before it are done. A `repeat` is the first on its server once more, as the last but for searches.
     """
 
-    id: str
+    id: PointId
     key: str
     point: Point
     expected_minutes: float

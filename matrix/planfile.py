@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError, nearest
+from matrix.errors import UNDECODABLE, FleetError, nearest
 from matrix.plan import PLAN_SCHEMA, Plan
 
 if TYPE_CHECKING:
@@ -36,9 +38,27 @@ def parse_plan(data: bytes, where: str) -> Plan:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version != PLAN_SCHEMA:
             raise FleetError(f"{where}: is a plan of version {version}, this program reads {PLAN_SCHEMA}: plan again")
-        return msgspec.json.decode(data, type=Plan)
-    except msgspec.MsgspecError as error:
+        plan = msgspec.json.decode(data, type=Plan)
+    except UNDECODABLE as error:
         raise FleetError(f"{where}: is not a plan: {error}") from None
+    if wrong := _contradiction(plan):
+        raise FleetError(f"{where}: is not a plan: {wrong}; plan again")
+    return plan
+
+
+def _contradiction(plan: Plan) -> str | None:
+    """What the types cannot tell. An id that is there twice would be measured twice and counted once."""
+    try:
+        date.fromisoformat(plan.night)
+    except ValueError:
+        return f"the night {plan.night!r} is no date"
+    jobs = Counter(job.id for job in plan.jobs)
+    points = Counter(point.id for job in plan.jobs for point in job.points)
+    for what, counted in (("job", jobs), ("point", points)):
+        for name, count in counted.items():
+            if count > 1:
+                return f"the {what} {name} is in it {count} times"
+    return None
 
 
 class _Version(msgspec.Struct):

@@ -21,6 +21,7 @@ Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,79}$(?!\n)")]
 
 _DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 
+Streams = Annotated[int, msgspec.Meta(ge=1, le=65_535)]  # each is a connection, and an address has no more ports
 Step = tuple[Positive, Scalar]
 
 
@@ -48,7 +49,7 @@ class RecipeLayout(Layout, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     name: LayoutName | None = None
-    points: dict[Id, tuple[Positive, ...]] = {}
+    points: dict[Id, tuple[Streams, ...]] = {}
     searches: dict[Id, tuple[AskedSearch, ...]] = {}
     serving: Serving | None = None
     flags: dict[str, FlagValue] = {}

@@ -117,11 +117,16 @@ def _launchable(plan: Plan, selector: Selector, *, unpinned: bool) -> list[Job]:
     having = [(job, planned_traits(job, point)) for job in plan.jobs for point in job.points]
     meant = {job.id for job, _ in select(selector, having, lambda pair: pair[1])}
     jobs = [job for job in plan.jobs if job.id in meant]
-    launchable = [job for job in jobs if _why_not(job, unpinned=unpinned) is None]
-    if jobs and not launchable:
-        why = _why_not(jobs[0], unpinned=unpinned)
-        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {jobs[0].id}: {why}")
-    return launchable
+    if not jobs:
+        raise FleetError("the plan has no jobs: nothing to run")
+    refused = [(job.id, why) for job in jobs if (why := _why_not(job, unpinned=unpinned)) is not None]
+    if len(refused) == len(jobs):
+        job_id, why = refused[0]
+        raise FleetError(f"none of these {len(jobs)} jobs may be launched; {job_id}: {why}")
+    for job_id, why in refused:
+        click.echo(f"{job_id}: not run: {why}", err=True)
+    not_run = {job_id for job_id, _ in refused}
+    return [job for job in jobs if job.id not in not_run]
 
 
 def state_folder() -> Path:

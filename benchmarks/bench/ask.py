@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from benchmarks.responses import printable
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,14 +47,14 @@ class Address(NamedTuple):
 
 def address_of(url: str) -> Address:
     """Of `http(s)://host[:port][/v1]`. Raises FleetError on anything else."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise FleetError(f"{url}: {error}") from None
     known = parts.scheme in {"http", "https"} and parts.path.rstrip("/") in {"", "/v1"} and not parts.query
     if not known or not host:
-        raise FleetError(f"{url} is no server's address: it looks like http://localhost:8000")
+        raise FleetError(f"{url!r} is no server's address: it looks like http://localhost:8000")
     tls = parts.scheme == "https"
     return Address(host, port or (443 if tls else 80), tls)
 
@@ -75,7 +75,7 @@ class Server:
             raise FleetError(f"{where}: no answer: {error or type(error).__name__}") from None
         try:
             return tuple(model.id for model in msgspec.json.decode(body, type=_Models).data)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             said = printable(body[:200].decode("utf-8", "replace"))
             raise FleetError(f"{where} answered {status}, and not with a list of models: {said!r}") from None
 
@@ -87,7 +87,7 @@ class Server:
             try:
                 if tokenize(" water"):
                     return tokenize
-            except (OSError, http.client.HTTPException, msgspec.DecodeError):
+            except (OSError, http.client.HTTPException, *UNDECODABLE):
                 continue
         return None
 

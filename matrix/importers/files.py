@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.importers.inferencex import Imported, import_masters
 from matrix.importers.theirs import Runners, Script, runners
@@ -64,7 +64,7 @@ def _scripts(path: Path | None) -> tuple[Script, ...]:
         return msgspec.json.decode(path.read_bytes(), type=tuple[Script, ...])
     except OSError as error:
         raise FleetError(f"{path}: cannot be read: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: is not a file of server flags: {error}") from None
 
 

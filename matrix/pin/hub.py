@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.pin.http import unexpected
 from matrix.pin.reference import Failed, loopback
 
@@ -50,6 +50,6 @@ def revision(http: Http, hub: str, repo: str, branch: str = "main", token: str |
         return unexpected(answer, url)
     try:
         sha = msgspec.json.decode(answer.body, type=_Model).sha
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         sha = ""
     return sha if _SHA.fullmatch(sha) else Failed(f"the hub's answer for {repo} names no commit")

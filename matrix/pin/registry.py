@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from matrix.errors import UNDECODABLE
 from matrix.pin.http import Answer, unexpected
 from matrix.pin.reference import DIGEST, REGISTRIES, Failed, base_url
 
@@ -106,7 +107,7 @@ def _token(http: Http, refusal: Answer, image: Reference, issuer: str) -> str | 
 def _read_token(body: bytes) -> str | None:
     try:
         found = msgspec.json.decode(body, type=_Token)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
     token = found.token or found.access_token
     return token if token and re.fullmatch(r"[\x21-\x7e]{1,16384}", token) else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from matrix.errors import UNDECODABLE
 from matrix.pin.http import unexpected
 from matrix.pin.reference import Failed
 
@@ -58,7 +59,7 @@ def wanted_files(
         return unexpected(answer, url)
     try:
         listing = msgspec.json.decode(answer.body, type=_Listing)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return Failed(f"the hub's list of {repo} is not as documented")
     if listing.sha != revision:
         return Failed(f"the hub answered with commit {listing.sha[:40]!r} for {repo}@{revision}")

@@ -10,6 +10,7 @@ from launch.leftovers import remove
 from matrix.errors import FleetError
 from matrix.github_runners import Runners
 from matrix.gitinfo import ROOT
+from matrix.options import UNSENDABLE, is_token
 from matrix.patience import Patience
 from runners.commands import state_folder
 from runners.preflight import label_of
@@ -147,11 +148,14 @@ def fetch(fleet: Fleet, gpu: str, cache: Path, source: Source, *, only_list: boo
 
 def token_from(environment: dict[str, str], variable: str, credential: str) -> str | None:
     """A secret from the environment, or from the file that the service manager made of it; never an argument."""
-    if environment.get(variable):
-        return environment[variable]
     folder = environment.get("CREDENTIALS_DIRECTORY")
     path = Path(folder) / credential if folder else None
-    return (path.read_text().strip() or None) if path is not None and path.is_file() else None
+    token = environment.get(variable)
+    if not token and path is not None and path.is_file():
+        token = path.read_bytes().decode(errors="replace").strip()
+    if token and not is_token(token):
+        raise FleetError(f"{variable} (or {path or 'its credential'}) {UNSENDABLE}")
+    return token or None
 
 
 def required_token() -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def drained(state: Path) -> Drained | None:
         return msgspec.json.decode(path.read_bytes(), type=Drained)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return Drained(why=f"{path} cannot be read", by="unknown", since="unknown")
 
 
@@ -80,7 +80,7 @@ def say_state(state: Path, phase: str, detail: str) -> None:
 def agent_state(state: Path) -> AgentState | None:
     try:
         return msgspec.json.decode((state / _STATE).read_bytes(), type=AgentState)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNDECODABLE):
         return None
 
 

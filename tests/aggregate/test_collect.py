@@ -64,11 +64,14 @@ def test_what_no_sweep_speaks_of_is_missing_once_all_have_ended_and_arrives_late
     assert outcomes(tmp_path) == ["ok"] * POINTS
 
 
-def test_a_sweep_that_cannot_be_read_is_named_and_costs_the_others_nothing(api: Api, tmp_path: Path) -> None:
+@pytest.mark.parametrize("coverage", [b"{}", b'{"run_id": "\xff"}'])
+def test_a_sweep_that_cannot_be_read_is_named_and_costs_the_others_nothing(
+    api: Api, tmp_path: Path, coverage: bytes
+) -> None:
     a_night(api)
     a_sweep(api, tmp_path, 201, slice(0, 2))
     a_sweep(api, tmp_path, 202, slice(2, 3))
-    store(api, 202, "merged", {"rows.ndjson": b"not rows", "coverage.json": b"{}"})
+    store(api, 202, "merged", {"rows.ndjson": b"not rows", "coverage.json": coverage})
     (said,) = publish_all(api, tmp_path, "first")
     assert "sweep-00.yml: coverage.json: " in said
     assert outcomes(tmp_path) == ["missing"] * 2 + ["ok"] * 4

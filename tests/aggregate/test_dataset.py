@@ -57,6 +57,41 @@ def test_appending_the_same_transaction_again_is_a_no_op(tmp_path: Path) -> None
     assert not dataset.is_committed(tmp_path, "t3")
 
 
+@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("pattern", ["_delta_log/*.json", "*/*.parquet"])
+def test_a_damaged_dataset_is_named_with_a_remedy_and_left_as_it_is(
+    tmp_path: Path, pattern: str, *, gone: bool
+) -> None:
+    dataset.append(tmp_path, some_rows(), "t1")
+    first = min((tmp_path / dataset.DELTA).glob(pattern))
+    if gone:
+        first.unlink()
+    else:
+        first.write_bytes(first.read_bytes()[:50])
+    with pytest.raises(FleetError, match=r"delta: the dataset is damaged: .*restore this folder"):
+        dataset.read_table(tmp_path)
+
+
+def test_a_file_where_the_dataset_belongs_is_damage(tmp_path: Path) -> None:
+    (tmp_path / dataset.DELTA).write_text("a file")
+    with pytest.raises(FleetError, match="the dataset is damaged"):
+        dataset.create(tmp_path)
+
+
+def test_a_home_that_cannot_be_made_is_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        dataset.create(tmp_path / "file" / "home")
+
+
+def test_what_cannot_be_written_is_said_and_nothing_was_appended(tmp_path: Path) -> None:
+    dataset.create(tmp_path)
+    (tmp_path / dataset.DELTA / "month=2026-10").write_text("in the way")
+    with pytest.raises(FleetError, match=r"delta: nothing was appended: .*may it be written"):
+        dataset.append(tmp_path, some_rows(), "t1")
+    assert not dataset.is_committed(tmp_path, "t1")
+
+
 def test_only_the_last_revision_of_a_point_counts_and_history_keeps_all(tmp_path: Path) -> None:
     dataset.append(tmp_path, some_rows(), "t1")
     later = [msgspec.structs.replace(row, outcome="ok") for row in some_rows(revision=1)[:2]]

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from aggregate.gates import arithmetic, metrics_agree
+from matrix.result import PointResult
+from matrix.words import Outcome, Reason
 from tests.aggregate.builders import a_plan, a_result, some_metrics
 
 GOOD = some_metrics()
@@ -58,6 +60,50 @@ def test_percentiles_must_be_in_order_with_the_mean_below_the_maximum(name: str,
 def test_a_window_of_single_tokens_has_no_time_per_token_and_no_interactivity() -> None:
     none = msgspec.structs.replace(GOOD.tpot_s, mean=0.0, p50=0.0, p90=0.0, p99=0.0, max=0.0, n=0)
     assert metrics_agree(msgspec.structs.replace(GOOD, tpot_s=none, interactivity_tok_per_s=0.0), 1) is None
+
+
+def whole() -> PointResult:
+    plan = a_plan()
+    return a_result(plan, plan.jobs[0], plan.jobs[0].points[0])
+
+
+def test_an_outcome_follows_from_its_reasons() -> None:
+    replace = msgspec.structs.replace
+    assert arithmetic(whole(), 1) is None
+    for outcome, reasons in (
+        (Outcome.OK, (Reason.SHORT_OUTPUT,)),
+        (Outcome.INVALID, ()),
+        (Outcome.INVALID, (Reason.SERVER_EXITED,)),
+        (Outcome.RECIPE_FAILED, (Reason.SHORT_OUTPUT, Reason.SERVER_EXITED)),
+    ):
+        said = arithmetic(replace(whole(), outcome=outcome, reasons=reasons), 1)
+        assert said is not None
+        assert f"outcome {outcome} does not follow from reasons" in said
+
+
+@pytest.mark.parametrize("name", ["requests_ok", "output_tokens"])
+def test_an_ok_result_has_measured_something(name: str) -> None:
+    """All that is derived from it is zero too, so that the numbers agree with one another."""
+    zero = {
+        "requests_ok": {"requests_ok": 0, "requests_per_s": 0.0},
+        "output_tokens": {
+            "output_tokens": 0,
+            **dict.fromkeys(("output_tok_per_s", "output_tok_per_s_per_gpu"), 0.0),
+            **{f"total_tok_per_s{per}": GOOD.input_tok_per_s for per in ("", "_per_gpu")},
+        },
+    }[name]
+    metrics = msgspec.structs.replace(GOOD, **zero)
+    assert metrics_agree(metrics, 1) is None
+    assert arithmetic(msgspec.structs.replace(whole(), metrics=metrics), 1) == f"outcome ok with {name} of 0"
+    assert arithmetic(msgspec.structs.replace(whole(), metrics=None), 1) == "outcome ok without metrics"
+
+
+def test_numbers_beyond_anything_measurable_are_refused_even_where_they_agree() -> None:
+    names = ("input_tok_per_s", "input_tok_per_s_per_gpu", "total_tok_per_s", "total_tok_per_s_per_gpu")
+    huge = msgspec.structs.replace(GOOD, input_tokens=6 * 10**16, **dict.fromkeys(names, 1e15))
+    said = metrics_agree(huge, 1)
+    assert said is not None
+    assert "1e+15 is beyond anything measurable" in said
 
 
 def test_a_running_point_is_not_judged_by_its_numbers() -> None:

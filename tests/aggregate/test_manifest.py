@@ -54,6 +54,13 @@ def test_verify_notices_a_changed_or_missing_link_of_the_chain(tmp_path: Path) -
         verify(tmp_path)
 
 
+def test_a_manifest_that_is_not_text_is_named(tmp_path: Path) -> None:
+    publish(a_run(tmp_path), PLAN, tmp_path)
+    (tmp_path / PUBLISHED / MANIFEST).write_bytes(b'{"delta_version": 1, "runs": "\xff"}')
+    with pytest.raises(FleetError, match=r"manifest\.json: not a manifest"):
+        verify(tmp_path)
+
+
 def test_a_manifest_cannot_name_a_file_outside_the_published_folder(tmp_path: Path) -> None:
     publish(a_run(tmp_path), PLAN, tmp_path)
     path = tmp_path / PUBLISHED / MANIFEST

@@ -149,6 +149,12 @@ def test_a_result_of_another_server_recipe_or_commit_is_quarantined(field: str, 
     assert row_of(merge(PLAN, tmp_path)).reasons == "plan_mismatch"
 
 
+def test_a_result_of_other_prompts_is_quarantined(tmp_path: Path) -> None:
+    provenance = msgspec.structs.replace(a_result(PLAN, JOB, FIRST).provenance, seed=PLAN.seed + 1)
+    artifact_of(tmp_path, PLAN, JOB, provenance=provenance)
+    assert row_of(merge(PLAN, tmp_path)).reasons == "plan_mismatch"
+
+
 @pytest.mark.fault(75)
 def test_results_are_joined_with_the_plan_of_their_run_not_with_a_later_one(tmp_path: Path) -> None:
     artifacts_of(tmp_path, PLAN)
@@ -207,6 +213,13 @@ def test_an_unreadable_artifact_quarantines_its_own_points_only(tmp_path: Path) 
     assert {row.job_id: row.outcome for row in merged.rows} == {JOB.id: "quarantined", PLAN.jobs[1].id: "ok"}
     assert row_of(merged).reasons == "unreadable"
     assert str(tmp_path) not in msgspec.json.encode(merged).decode()
+
+
+def test_of_attempts_none_of_which_is_believed_the_newest_is_named(tmp_path: Path) -> None:
+    (tmp_path / f"job-{JOB.id}-a1.zip").write_bytes(b"not a zip")
+    artifact_of(tmp_path, PLAN, JOB, attempt=2, run_id="another")
+    row = row_of(merge(PLAN, tmp_path))
+    assert (row.outcome, row.attempt, row.reasons) == ("quarantined", 2, "plan_mismatch")
 
 
 def test_an_unreadable_host_file_costs_no_point(tmp_path: Path) -> None:

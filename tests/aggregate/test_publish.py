@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,44 @@ def snapshot(home: Path) -> dict[str, bytes]:
 
 def current(home: Path) -> dict[str, Row]:
     return {row.point_id: row for row in dataset.to_rows(dataset.read_table(home))}
+
+
+def test_a_lost_dataset_is_not_published_over(tmp_path: Path) -> None:
+    publish(a_run(tmp_path), PLAN, tmp_path)
+    before = snapshot(tmp_path)
+    (tmp_path / dataset.DELTA).rename(tmp_path / "lost")
+    later = a_plan(run_id="run-2", night="2026-10-02")
+    with pytest.raises(FleetError, match=r"delta: is at version 0, and version 1 is published: restore it"):
+        publish(a_run(tmp_path, later), later, tmp_path)
+    assert snapshot(tmp_path) == before
+    (tmp_path / "lost").rename(tmp_path / dataset.DELTA)
+    assert publish(a_run(tmp_path, later), later, tmp_path).appended == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"attempt": 1 << 62}, "attempt"),
+        ({"attempt": -1}, "attempt"),
+        ({"ended_at": datetime(1, 1, 1, tzinfo=UTC)}, "a time"),
+        ({"started_at": datetime(2026, 10, 1)}, "a time"),  # noqa: DTZ001 - without a zone it is nobody's time
+    ],
+)
+def test_a_merged_row_that_no_artifact_could_have_made_is_refused(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    found = a_run(tmp_path)
+    rows = (msgspec.structs.replace(found.rows[0], **change), *found.rows[1:])
+    with pytest.raises(FleetError, match=rf"{found.rows[0].point_id}: {words}"):
+        publish(msgspec.structs.replace(found, rows=rows), PLAN, tmp_path)
+    assert not (tmp_path / dataset.DELTA).exists()
+
+
+def test_the_account_of_another_run_is_refused(tmp_path: Path) -> None:
+    found = a_run(tmp_path)
+    other = msgspec.structs.replace(found.coverage, run_id="run-2")
+    with pytest.raises(FleetError, match="run run-2: the coverage is not that of the rows"):
+        publish(msgspec.structs.replace(found, coverage=other), PLAN, tmp_path)
 
 
 def test_a_row_without_its_result_is_what_the_plan_knows_of_its_point(tmp_path: Path) -> None:
@@ -295,6 +334,20 @@ def test_what_was_refused_stays_named_in_the_published_account(tmp_path: Path) -
 OLD_VERSION_LACKS = ("workers", "stepped_share", "requests_counted", "whole_s", "goodput_limits", "quality_reason")
 
 
+def test_a_doubt_about_an_older_attempt_takes_nothing_back_and_one_about_the_newest_does(tmp_path: Path) -> None:
+    newest = artifact_of(tmp_path / "newest", PLAN, PLAN.jobs[0], attempt=2)
+    publish(merge(PLAN, tmp_path / "newest"), PLAN, tmp_path)
+    artifact_of(tmp_path / "older", PLAN, PLAN.jobs[0], attempt=1, run_id="another")
+    doubted = merge(PLAN, tmp_path / "older")
+    first = PLAN.jobs[0].points[0].id
+    assert {row.outcome for row in doubted.rows if row.job_id == PLAN.jobs[0].id} == {"quarantined"}
+    assert publish(doubted, PLAN, tmp_path).appended == 0
+    assert (current(tmp_path)[first].outcome, current(tmp_path)[first].attempt) == ("ok", 2)
+    write_folder(newest, {f"points/{first}.json": b"{"})
+    publish(merge(PLAN, tmp_path / "newest"), PLAN, tmp_path)
+    assert current(tmp_path)[first].outcome == "quarantined"
+
+
 def make_older(home: Path) -> None:
     """The dataset and its published tables as a version without these columns would have left them."""
     table = dataset.read_table(home, history=True)
@@ -308,7 +361,7 @@ def make_older(home: Path) -> None:
     path = home / PUBLISHED / MANIFEST
     manifest = load(home)
     assert manifest is not None
-    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None)))
+    path.write_bytes(json_bytes(msgspec.structs.replace(manifest, columns=None, delta_version=0)))
     (home / PUBLISHED / "manifests" / f"{sha256(path.read_bytes())}.json").write_bytes(path.read_bytes())
 
 

@@ -32,13 +32,19 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.ndjson"
     write_rows(merge(PLAN, tmp_path / "in").rows, path)
     lines = path.read_bytes().splitlines(keepends=True)
-    for damaged in (lines[1][:-20], b'{"new_column":1,' + lines[1][1:], b"[" * 100_000):
+    for damaged in (
+        lines[1][:-20],
+        b'{"new_column":1,' + lines[1][1:],
+        b"[" * 100_000,
+        lines[1].replace(b"run-1", b"\xff"),
+    ):
         path.write_bytes(lines[0] + damaged.strip() + b"\n")
         with pytest.raises(FleetError, match=r"rows\.ndjson:2"):
             read_rows(path)
-    path.write_bytes(b"{}")
-    with pytest.raises(FleetError, match="not a coverage file"):
-        read_coverage(path)
+    for damaged in (b"{}", b'{"run_id": "\xff"}'):
+        path.write_bytes(damaged)
+        with pytest.raises(FleetError, match="not a coverage file"):
+            read_coverage(path)
 
 
 def test_a_series_changes_with_the_point_the_recipe_and_the_server_arguments() -> None:

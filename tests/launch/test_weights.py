@@ -57,6 +57,15 @@ def test_a_file_is_resolved_to_an_absolute_path(tmp_path: Path, monkeypatch: pyt
     assert "does not exist" in _missing(FileWeights(path="absent.gguf"), tmp_path)
 
 
+def test_a_file_this_user_may_not_read_is_missing_not_the_recipes_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read anything, so the system's answer is played."""
+    (tmp_path / "m.gguf").write_bytes(b"")
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    assert "m.gguf may not be read by this user" in _missing(FileWeights(path=str(tmp_path / "m.gguf")), tmp_path)
+
+
 def test_a_pinned_snapshot_is_found_in_the_cache(tmp_path: Path) -> None:
     folder = _snapshot(tmp_path, "config.json", "model.safetensors")
     assert resolve(HubWeights(repo="org/model", revision=_REVISION), tmp_path) == folder

@@ -58,6 +58,37 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     assert "recipes/test.yaml:1: tiny-cpu: the key 'gpu' is missing" in said(root)
 
 
+def test_a_number_beyond_what_can_be_measured_is_refused(tmp_path: Path) -> None:
+    assert "<= 65535" in said(write_fleet(tmp_path, recipe=RECIPE.replace("short: [1, 4]", "short: [1, 1000000]")))
+    workloads = WORKLOADS.replace("isl: 16", f"isl: {10**30}")
+    assert "<= 9007199254740992" in said(write_fleet(tmp_path, workloads=workloads))
+
+
+def test_a_file_that_would_not_be_read_is_named(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "recipes" / "mine.yml").write_text(RECIPE.replace("tiny-cpu", "mine"))
+    assert "mine.yml: is not read: data files end in `.yaml`" in said(root)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "hosts").rename(root / "were hosts")
+    (root / "hosts").write_text("")
+    assert "hosts: cannot be read: Not a directory" in said(root)
+
+
+def test_a_folder_named_as_a_file_is_named(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "recipes" / "more.yaml").mkdir()
+    assert "more.yaml: cannot be read: Is a directory" in said(root)
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    root = write_fleet(tmp_path)
+    (root / "recipes" / "loop.yaml").symlink_to("loop.yaml")
+    assert "loop.yaml: cannot be read" in said(root)
+
+
 def test_an_id_of_the_wrong_shape_is_refused(tmp_path: Path) -> None:
     assert "'Tiny CPU' is not an id" in said(write_fleet(tmp_path, recipe=RECIPE.replace("tiny-cpu:", "Tiny CPU:")))
 

@@ -33,6 +33,25 @@ def test_list_shows_the_selected_points_and_the_jobs_that_hold_them() -> None:
     assert 0 < len(jobs) < len(points)
 
 
+def test_a_folder_without_fleet_data_is_no_fleet_that_checks(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="holds no fleet data; name a folder like matrix/data"):
+        run("check", "--fleet", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: {b: c}"])
+def test_an_import_of_nothing_says_so_and_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.yaml").write_text(text)
+    (tmp_path / "r.yaml").write_text("h100: [m1]\n")
+    with pytest.raises(FleetError, match=r"m\.yaml: no configuration in it could be imported"):
+        run("import", "inferencex", tmp_path / "m.yaml", "--runners", tmp_path / "r.yaml", "--out", tmp_path / "out")
+
+
+def test_a_night_far_ahead_would_age_all_others_and_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match=r"--night 2999-01-31 is \d+ days ahead"):
+        run("plan", "--fleet", write_fleet(tmp_path), "--night", "2999-01-31", "--out", tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+
+
 def test_explain_is_asked_of_list_and_of_plan(tmp_path: Path) -> None:
     root = write_fleet(tmp_path / "fleet")
     assert "asked for at" in run("list", "--fleet", root, "--explain", "tiny-cpu.slots2.short.c1")
@@ -88,7 +107,7 @@ def test_recipe_diff_reads_a_git_revision(tmp_path: Path) -> None:
 
 def test_recipe_diff_refuses_to_compare_with_what_is_no_fleet(tmp_path: Path) -> None:
     root = write_fleet(tmp_path / "fleet")
-    with pytest.raises(FleetError, match="holds no recipes to compare with"):
+    with pytest.raises(FleetError, match="holds no fleet data"):
         run("recipe", "diff", "--fleet", root, "--against", tmp_path)
     broken = write_fleet(tmp_path / "broken", recipe=RECIPE.replace("{parallel: 2}", "{paralel: 2}"))
     with pytest.raises(FleetError, match=r"(?s)does not check:.*did you mean 'parallel'"):

@@ -33,12 +33,18 @@ def read_order(history: History) -> History:
         ("{", "is not a history"),
         ('{"schema_version": 99}', "publish once more"),
         ('{"schema_version": 1, "until": "yesterday"}', "is not a history"),
+        ('{"schema_version": 1, "until": "2026-13-45"}', "a night is no date"),
+        (
+            '{"schema_version": 1, "points": {"k": {"recipe_digest": "r", "args_digest": "a", "seen": "2026-02-30"}}}',
+            "a night is no date",
+        ),
         ('{"schema_version": 1, "points": {"k": {"recipe_digest": "r"}}}', "missing required field"),
+        ('{"schema_version": 1, "until": "\udcff"}', "is not a history"),
         (None, "cannot be read"),
     ],
 )
 def test_a_file_that_is_no_history_says_what_is_wrong(tmp_path: Path, text: str | None, words: str) -> None:
     if text is not None:
-        (tmp_path / "history.json").write_text(text)
+        (tmp_path / "history.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(FleetError, match=words):
         read_history(tmp_path / "history.json")

@@ -156,6 +156,21 @@ def test_jobs_that_may_not_be_launched_are_not(tmp_path: Path) -> None:
     assert "none of these 2 jobs may be launched" in refused.stderr
 
 
+def test_what_is_not_run_is_said_with_its_reason(tmp_path: Path) -> None:
+    night = make_night(tmp_path)
+    first, second = night.plan().jobs
+    jobs = (msgspec.structs.replace(first, blocked="nobody knows its flags"), second)
+    write_plan(msgspec.structs.replace(night.plan(), jobs=jobs), night.plan_path)
+    ended = night.call("run", "--plan", night.plan_path, "--out", night.artifacts, "--not-after", "2020-01-01")
+    assert ended.returncode == 4
+    assert f"{first.id}: not run: nobody knows its flags" in ended.stderr
+    assert not (night.artifacts / f"job-{first.id}-a1").exists()
+    write_plan(msgspec.structs.replace(night.plan(), jobs=()), night.plan_path)
+    nothing = night.call("run", "--plan", night.plan_path, "--out", night.artifacts)
+    assert nothing.returncode == 1
+    assert "the plan has no jobs: nothing to run" in nothing.stderr
+
+
 def test_an_image_without_a_digest_runs_only_when_asked_for_outright(tmp_path: Path) -> None:
     night = make_night(tmp_path)
     plan = night.plan()

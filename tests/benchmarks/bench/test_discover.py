@@ -118,7 +118,7 @@ def test_addresses_are_read(url: str, address: tuple[str, int, bool]) -> None:
     assert address_of(url) == address
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://x:99999", "http://x/api", "http://", "http://x?a=1"])
+@pytest.mark.parametrize("url", ["ftp://x", "http://x:99999", "http://x/api", "http://", "http://x?a=1", "http://[::1"])
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(FleetError):
         address_of(url)

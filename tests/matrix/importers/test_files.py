@@ -59,9 +59,9 @@ def test_a_master_that_is_not_plain_yaml_is_refused_with_its_line(text: str, tmp
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"era": "x"}]'])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"era": "x"}]', '[{"era": "\udcff"}]'])
 def test_a_file_of_flags_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "f.json").write_text(text)
+    (tmp_path / "f.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(FleetError, match="not a file of server flags"):
         import_inferencex(MASTERS, RUNNERS, tmp_path / "f.json", tmp_path / "out")
 

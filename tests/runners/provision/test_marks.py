@@ -17,8 +17,9 @@ def test_the_first_reason_stays_until_a_person_removes_it(tmp_path: Path) -> Non
     assert marks.undrain(tmp_path) is None
 
 
-def test_a_mark_that_cannot_be_read_still_counts(tmp_path: Path) -> None:
-    (tmp_path / "drained.json").write_text("{")
+@pytest.mark.parametrize("data", [b"{", b'{"why": "\xff"}'])
+def test_a_mark_that_cannot_be_read_still_counts(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "drained.json").write_bytes(data)
     mark = marks.drained(tmp_path)
     assert mark is not None
     assert "cannot be read" in mark.why
