@@ -14,7 +14,7 @@ from benchmarks.reference.draw import Cuts, reference_prompts
 from benchmarks.reference.encoders import fingerprint
 from benchmarks.reference.sets import find_set
 from benchmarks.requests import auth_headers
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import RandomWorkload, expects_cache_hits, token_range
 from matrix.words import Reason
 
@@ -63,7 +63,7 @@ def require_tokenizer(workload: ReferenceWorkload, target: Target) -> None:
     tokenize = server.tokenizer(target.model)
     try:
         found = workload.tokenizer if tokenize is None else fingerprint(tokenize)
-    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+    except (OSError, http.client.HTTPException, *UNDECODABLE):
         return  # it broke off: if it is gone, the measurement will say so
     if found != workload.tokenizer:
         detail = f"the server's tokenizer is {found}, the reference prompts are for {workload.tokenizer}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 import msgspec
 
-from matrix.errors import FleetError, Unanswered
+from matrix.errors import UNDECODABLE, FleetError, Unanswered
 from matrix.fleet import ID
 from matrix.github_records import Artifact, Artifacts, ChangedFile, Comparison, JobRecord, Jobs, Pull, Run, Runs
 from matrix.patience import PASSING, PATIENCE, Patience, rate_limit_wait_s
@@ -264,5 +264,5 @@ def decoded(data: bytes, kind: type[Listed]) -> Listed:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise FleetError(f"GitHub's answer is not as documented: {error}") from error
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise Unanswered(f"GitHub's answer is cut off, or no JSON: {error}") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import DataProblems, FleetError, Problem
+from matrix.errors import UNDECODABLE, DataProblems, FleetError, Problem
 from matrix.facts import Fact
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def parse_trace(data: bytes, file: str) -> Trace:
                 continue
             session = _session(line, sessions)
             sessions[session.id] = session
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        except (*UNDECODABLE, ValueError) as error:
             problems.append(Problem(file=file, line=number, message=_said(number, error)))
         if len(problems) >= 20:
             break

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,7 +129,7 @@ class ServerEncoder:
             said: dict[str, str | bool] = {"model": self.model, "prompt": text, **_WITH_STRINGS}
             status, body = self.server.ask("/tokenize", said)
             strings = msgspec.json.decode(body, type=_Strings)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             raise FleetError(f"{self.made_with}: /tokenize does not say which characters its tokens are") from None
         return whole(text, strings.tokens, strings.token_strs, self.made_with)
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from matrix.atomic import write_atomic
-from matrix.errors import FleetError
+from matrix.errors import UNDECODABLE, FleetError
 from matrix.facts import Fact, Id, Positive, Sha256
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data"
@@ -88,7 +88,7 @@ def read_set(path: Path) -> tuple[ReferenceSet, str]:
         raise FleetError(f"{path}: holds more than {MAX_SET_BYTES >> 20} MiB")
     try:
         made = msgspec.json.decode(data, type=ReferenceSet)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise FleetError(f"{path}: is no set of reference prompts: {error}") from None
     if why := contradiction(made):
         raise FleetError(f"{path}: {why}")
