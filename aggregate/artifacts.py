@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aggregate.bounded import read_folder, read_zip_file
+from aggregate.coverage import Refused
 from aggregate.read import read_host
-from aggregate.rows import Refused
 from matrix.errors import ArtifactRefused, FleetError
 from matrix.words import Quarantine
 

@@ -16,11 +16,12 @@ import msgspec
 from aggregate import manifest
 from aggregate.bounded import Limits, read_zip
 from aggregate.columns import missing_row
+from aggregate.coverage import Coverage, coverage_of, in_order, write_coverage
 from aggregate.earlier import restore
 from aggregate.evidence import MERGED, gather
 from aggregate.judged import explained, judge
 from aggregate.recheck import recheck
-from aggregate.rows import Coverage, Row, coverage_of, in_order, parse_rows, write_coverage, write_rows
+from aggregate.rows import Row, parse_rows, write_rows
 from matrix.dispatch import MAIN, sweeps_started_by
 from matrix.errors import UNDECODABLE, FleetError, Unanswered
 from matrix.plan import planned_points
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from aggregate.coverage import Refused
     from aggregate.evidence import Evidence
     from aggregate.manifest import RunEntry
-    from aggregate.rows import Refused
     from matrix.github import GitHub
     from matrix.github_records import Artifact, Run
     from matrix.plan import Job, Plan, PlannedPoint

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from aggregate.rows import Row, series_of
-from matrix.facts import ReferenceWorkload, SessionWorkload, SizedWorkload
 from matrix.point import Rate, twin_of
 from matrix.result import Metrics
 from matrix.search import kind_of
 from matrix.words import Outcome, Reason
+from matrix.workload import ReferenceWorkload, SessionWorkload, SizedWorkload
 
 if TYPE_CHECKING:
-    from matrix.facts import Workload
     from matrix.plan import Job, Plan, PlannedPoint
     from matrix.result import PointResult
     from matrix.words import Missing
+    from matrix.workload import Workload
 
 Cell = bool | int | float | str | None
 Cells = dict[str, "Cell | Cells"]

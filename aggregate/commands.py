@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aggregate import manifest
+from aggregate.coverage import read_coverage, write_coverage
 from aggregate.dataset import read_table
 from aggregate.frontiers import frontiers
 from aggregate.history import history_of
 from aggregate.merge import Merged
 from aggregate.merge import merge as merge_artifacts
 from aggregate.publish import publish as publish_run
-from aggregate.rows import read_coverage, read_rows, write_coverage, write_rows
+from aggregate.rows import read_rows, write_rows
 from aggregate.second_wave import again
 from aggregate.sharing import sharing
 from aggregate.site.build import build
@@ -27,7 +28,7 @@ from matrix.waves import as_lines, outputs, part_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aggregate.rows import Coverage
+    from aggregate.coverage import Coverage
     from matrix.select import Selector
 
 ROWS, COVERAGE, HISTORY = "rows.ndjson", "coverage.json", "history.json"

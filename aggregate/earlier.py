@@ -20,8 +20,9 @@ from matrix.words import Quarantine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aggregate.coverage import Refused
     from aggregate.evidence import Evidence
-    from aggregate.rows import Refused, Row
+    from aggregate.rows import Row
     from matrix.github import GitHub
     from matrix.plan import Plan
 

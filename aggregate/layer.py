@@ -9,11 +9,11 @@ import msgspec
 import pyarrow.compute as pc
 
 from aggregate import dataset
+from aggregate.coverage import Coverage, Refused, coverage_of, in_order
 from aggregate.export import csv_bytes, json_bytes, parquet_bytes
 from aggregate.frontiers import frontiers
 from aggregate.hashes import sha256
 from aggregate.manifest import PLACE, PUBLISHED, FileEntry, Kind, Manifest, RunEntry, load
-from aggregate.rows import Coverage, Refused, coverage_of, in_order
 from aggregate.sharing import sharing
 from matrix.atomic import write_atomic
 from matrix.errors import UNDECODABLE

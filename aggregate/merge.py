@@ -13,10 +13,11 @@ import msgspec
 
 from aggregate.artifacts import refusal, scan
 from aggregate.columns import filled, missing_row
+from aggregate.coverage import Coverage, Refused, coverage_of, in_order
 from aggregate.gates import arithmetic
 from aggregate.order import with_order_effects
 from aggregate.read import read_point
-from aggregate.rows import Coverage, Refused, Row, coverage_of, in_order
+from aggregate.rows import Row
 from aggregate.searches import child_row, most_children, search_fault, steps_in, without_its_steps
 from matrix.errors import ArtifactRefused, FleetError
 from matrix.facts import Fact

@@ -14,11 +14,12 @@ import msgspec
 
 from aggregate import dataset, manifest
 from aggregate.columns import metrics_of, missing_row
+from aggregate.coverage import coverage_of
 from aggregate.gates import metrics_agree
 from aggregate.layer import remove_orphans, render
 from aggregate.order import with_order_effects
 from aggregate.read import YEARS
-from aggregate.rows import Row, coverage_of, row_id
+from aggregate.rows import Row, row_id
 from aggregate.searches import child_row, most_children, step_of, steps_in
 from matrix.errors import FleetError
 from matrix.facts import Fact

@@ -17,7 +17,7 @@ from benchmarks.records import Prompt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from matrix.facts import RandomWorkload
+    from matrix.workload import RandomWorkload
 
 Purpose = Literal["measure", "warmup"]
 _Range = tuple[int, int]

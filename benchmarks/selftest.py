@@ -21,9 +21,9 @@ from benchmarks.records import LoadOptions, StopRule, Target
 from benchmarks.truth import Comparison, Told, compare
 from matrix.dialect import Dialect
 from matrix.errors import FleetError
-from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
 from matrix.words import Reason
+from matrix.workload import RandomWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,8 @@ from benchmarks.records import Prompt
 from matrix.trace import Piece, TraceSession, Turn
 
 if TYPE_CHECKING:
-    from matrix.facts import ConversationWorkload
     from matrix.trace import Trace
+    from matrix.workload import ConversationWorkload
 
 Ids = NDArray[np.int64]
 Speak = Callable[[Ids, int, tuple[int, ...]], Prompt]

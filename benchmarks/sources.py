@@ -15,15 +15,17 @@ from benchmarks.reference.encoders import fingerprint
 from benchmarks.reference.sets import find_set
 from benchmarks.requests import auth_headers
 from matrix.errors import UNDECODABLE, FleetError
-from matrix.facts import RandomWorkload, expects_cache_hits, token_range
+from matrix.facts import token_range
 from matrix.words import Reason
+from matrix.workload import RandomWorkload, expects_cache_hits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.prompts import Numbered, Seeds
     from benchmarks.records import Target
-    from matrix.facts import Model, ReferenceWorkload, SizedWorkload, Workload
+    from matrix.facts import Model
+    from matrix.workload import ReferenceWorkload, SizedWorkload, Workload
 
 
 class NoPrompts(FleetError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.facts import HubWeights, NamedWeights, ReferenceWorkload, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights
 from matrix.recipe import pinned
 from matrix.serving import pools
+from matrix.workload import ReferenceWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from matrix.facts import Model

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from matrix.blocked import why_blocked, why_unpinned
 from matrix.estimate import Estimator
 from matrix.expand import Dropped, expand
-from matrix.facts import SizedWorkload
 from matrix.group import ServerGroup, group
 from matrix.history import NO_HISTORY
 from matrix.identity import args_digest, recipe_digest, served
@@ -22,6 +21,7 @@ from matrix.places import NoPlace, Place, place
 from matrix.point import Point, point_id, point_key, size_of
 from matrix.rota import CERTIFIED_MAX_MINUTES, CERTIFIED_REQUESTS, Candidate, Seen
 from matrix.serving import device_count
+from matrix.workload import SizedWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

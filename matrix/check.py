@@ -9,11 +9,11 @@ from matrix.allowlist import loose_flags
 from matrix.arguments import flag_error, variable_error
 from matrix.errors import nearest
 from matrix.expand import Dropped, expand, layout_name, layout_of
-from matrix.facts import ReferenceWorkload, SizedWorkload
 from matrix.plan import MAX_ID_CHARS
 from matrix.point import point_id
 from matrix.serving import device_count
 from matrix.sources import unsourced
+from matrix.workload import ReferenceWorkload, SizedWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

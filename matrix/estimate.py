@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from matrix.facts import ConversationWorkload, HubWeights, NamedWeights, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights
 from matrix.history import NO_HISTORY
 from matrix.point import Rate, point_key, with_size
 from matrix.search import Ramp
+from matrix.workload import ConversationWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from matrix.facts import Precision

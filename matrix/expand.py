@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matrix.arguments import CONTEXT_MARGIN_TOKENS, value_breaks
-from matrix.facts import Fact, SizedWorkload, TraceWorkload
+from matrix.facts import Fact
 from matrix.point import Concurrency, Point, point_id, size_of
 from matrix.search import Bounds, Seek
 from matrix.serving import Layout, layout_slug
+from matrix.workload import SizedWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

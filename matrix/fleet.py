@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import msgspec
 
 from matrix.errors import DataProblems, Problem
-from matrix.facts import Engine, Fact, Gpu, Host, Model, Workload
+from matrix.facts import Engine, Fact, Gpu, Host, Model
 from matrix.mistakes import mistakes
 from matrix.price import Price
 from matrix.recipe import Recipe
+from matrix.workload import Workload
 from matrix.yamlfile import Document, Value, Where, read_yaml
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from matrix.arguments import Needs, render
 from matrix.expand import context_tokens, layout_name
-from matrix.facts import SessionWorkload
 from matrix.point import digest, point_id
 from matrix.recipe import Steps
 from matrix.serving import pools
+from matrix.workload import SessionWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from matrix.facts import SessionWorkload
 from matrix.identity import args_digest, recipe_digest
 from matrix.plan import Job, PlannedPoint, Server
 from matrix.point import point_id, point_key
 from matrix.serving import device_count
+from matrix.workload import SessionWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

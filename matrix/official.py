@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matrix.facts import HubWeights, NamedWeights, TraceWorkload
+from matrix.facts import HubWeights, NamedWeights
 from matrix.pin.reference import REGISTRIES, Failed, parse_reference
 from matrix.recipe import pinned
+from matrix.workload import TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from matrix.canonical import plain
-from matrix.facts import Fact, Positive, ReferenceWorkload, RunLength, TraceWorkload, Workload
+from matrix.facts import Fact, Positive
 from matrix.search import Ramp, Reach, Refine, Seek
 from matrix.serving import Layout, Serving
+from matrix.workload import ReferenceWorkload, RunLength, TraceWorkload, Workload
 
 if TYPE_CHECKING:
     from matrix.search import Method

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from matrix.arguments import LARGEST
-from matrix.facts import Engine, Gpu, Host, Id, Model, Workload
+from matrix.facts import Engine, Gpu, Host, Id, Model
 from matrix.price import Price
 from matrix.recipe import Recipe, Steps
+from matrix.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

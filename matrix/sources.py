@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from matrix.errors import nearest
-from matrix.facts import Arithmetic, HubWeights, TraceWorkload
+from matrix.facts import Arithmetic, HubWeights
+from matrix.workload import TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from matrix.facts import SizedWorkload
 from matrix.search import kind_of
 from matrix.select import Traits
 from matrix.serving import device_count, pools
+from matrix.workload import SizedWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from matrix.facts import expects_cache_hits
 from matrix.words import Reason
+from matrix.workload import expects_cache_hits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from benchmarks.records import Target
-    from matrix.facts import Workload
+    from matrix.workload import Workload
     from runners.measure import Measured
 
 MAX_HIT_RATE = 0.01

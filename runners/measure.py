@@ -13,8 +13,9 @@ from benchmarks.records import LoadOptions, StopRule, Warmup
 from benchmarks.reference.sets import SHIPPED
 from benchmarks.sources import prompts_of, require_tokenizer, target_for
 from benchmarks.warming import warmup_requests
-from matrix.facts import ReferenceWorkload, SessionWorkload, token_range
+from matrix.facts import token_range
 from matrix.result import ClientBudget, Metrics, Quality
+from matrix.workload import ReferenceWorkload, SessionWorkload
 from runners.sources import TRACE_FOLDERS, sessions_of
 
 if TYPE_CHECKING:

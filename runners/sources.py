@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from benchmarks.sessions import made_up, recorded
 from benchmarks.sources import NoPrompts
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload
 from matrix.fleet import DATA
 from matrix.trace import read_trace
 from matrix.words import Reason
+from matrix.workload import ConversationWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.sessions import Sessions
-    from matrix.facts import SessionWorkload, TraceWorkload
+    from matrix.workload import SessionWorkload, TraceWorkload
 
 TRACE_FOLDERS = (DATA / "traces", Path.home() / ".cache" / "inferfleet" / "traces")
 """Small recordings are committed; large ones lie on the host, named after their digest."""

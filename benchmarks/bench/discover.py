@@ -21,8 +21,8 @@ from benchmarks.reference.sets import read_set
 from benchmarks.requests import CHAT, auth_headers
 from matrix.dialect import Dialect
 from matrix.errors import FleetError, nearest
-from matrix.facts import RandomWorkload, ReferenceWorkload
 from matrix.point import Concurrency
+from matrix.workload import RandomWorkload, ReferenceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.bench.words import Word
     from benchmarks.records import Prompt, RequestRecord
     from matrix.dialect import Scalar
-    from matrix.facts import SizedWorkload
+    from matrix.workload import SizedWorkload
 
 PROBE_S = 300.0
 """A server may compile or load on its first request."""

@@ -11,18 +11,19 @@ import msgspec
 from benchmarks.bench.options import BenchOptions, Outputs
 from benchmarks.reference.sets import read_set
 from matrix.errors import FleetError, listed, nearest
-from matrix.facts import ConversationWorkload, Fact, RandomWorkload, ReferenceWorkload, TraceWorkload
+from matrix.facts import Fact
 from matrix.point import Concurrency, Rate, size_of
 from matrix.search import Bounds, Ramp, Reach, Refine, Seek
 from matrix.slo import Slo
 from matrix.trace import read_trace
+from matrix.workload import ConversationWorkload, RandomWorkload, ReferenceWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matrix.facts import SizedWorkload, Workload
     from matrix.point import Load
     from matrix.trace import Trace
+    from matrix.workload import SizedWorkload, Workload
 
 DEFAULT_CONCURRENCY = 8
 LIKE_THIS = "turns=6,isl=400,added=100,osl=80,gap_s=2"

@@ -6,12 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.session_metrics import TurnStats
-from matrix.facts import Fact, Workload
+from matrix.facts import Fact
 from matrix.point import Load
 from matrix.result import ClientBudget, Metrics
 from matrix.search import Seek
 from matrix.slo import Slo
 from matrix.words import Reason
+from matrix.workload import Workload
 
 REPORT_SCHEMA = 1
 

@@ -15,9 +15,9 @@ from benchmarks.records import Prompt, StopRule
 from benchmarks.requests import CHAT
 from benchmarks.sessions import made_up, recorded
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload, TraceWorkload
 from matrix.point import Concurrency
 from matrix.trace import read_trace
+from matrix.workload import ConversationWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.certainty import floor_of
-from matrix.facts import ConversationWorkload, ReferenceWorkload, SessionWorkload, TraceWorkload
 from matrix.point import Rate
+from matrix.workload import ConversationWorkload, ReferenceWorkload, SessionWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from benchmarks.bench.options import BenchReport
     from benchmarks.bench.searching import SearchReport
     from benchmarks.session_metrics import TurnStats
-    from matrix.facts import Workload
     from matrix.result import ClientBudget, Interval, Metrics, Stats
+    from matrix.workload import Workload
 
 
 MOST_TURNS = 12

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from benchmarks.prompts import Seeds
     from benchmarks.records import Prompt
-    from matrix.facts import RandomWorkload
+    from matrix.workload import RandomWorkload
 
 MIN_WORDS = 32
 _TEXT = """

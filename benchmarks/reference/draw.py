@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.reference.sets import ReferenceSet
-    from matrix.facts import ReferenceWorkload
+    from matrix.workload import ReferenceWorkload
 
 SALT_TOKENS = 6
 """At least so many tokens of random words stand before a passage."""

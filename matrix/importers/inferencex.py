@@ -21,8 +21,9 @@ from matrix.serving import Layout, Serving
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from matrix.facts import Engine, Gpu, Host, Model, Precision, Workload
+    from matrix.facts import Engine, Gpu, Host, Model, Precision
     from matrix.fleet import Fleet
+    from matrix.workload import Workload
     from matrix.yamlfile import Value
 
 Measured = dict[str, list[int]]  # workload -> concurrencies

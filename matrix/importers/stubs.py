@@ -5,26 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from matrix.dialect import Dialect
-from matrix.facts import (
-    Device,
-    Engine,
-    Gpu,
-    Host,
-    HubWeights,
-    Model,
-    NamedWeights,
-    RandomWorkload,
-    RunLength,
-    TraceWorkload,
-)
+from matrix.facts import Device, Engine, Gpu, Host, HubWeights, Model, NamedWeights
 from matrix.importers.layouts import MIB
 from matrix.importers.names import device_of, gpu_id, host_id, slug, workload_id
 from matrix.importers.report import Findings, Kind
+from matrix.workload import RandomWorkload, RunLength, TraceWorkload
 
 if TYPE_CHECKING:
-    from matrix.facts import Workload
     from matrix.fleet import Fleet
     from matrix.importers.theirs import Config, FixedLength, Runners
+    from matrix.workload import Workload
 
 RATIO = 0.8
 """Of their client: lengths are uniform on [0.8 x length, length]."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from matrix.candidates import Matrix, matrix_of, memory_of
 from matrix.capacity import YardNeed, needs
-from matrix.facts import Fact, SessionWorkload, TraceWorkload
+from matrix.facts import Fact
 from matrix.pack import yard_of
 from matrix.serving import pools
 from matrix.simulate.campaign import Campaign, CampaignResult
 from matrix.simulate.world import World
+from matrix.workload import SessionWorkload, TraceWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from matrix.dialect import Dialect
-from matrix.facts import FileWeights, Model, RandomWorkload
+from matrix.facts import FileWeights, Model
 from matrix.plan import Job, Plan, PlannedPoint, Server
 from matrix.point import Concurrency, Point, digest, point_id, point_key
 from matrix.result import ClientBudget, HostFacts, Metrics, PointResult, Provenance, Quality, Stats
 from matrix.serving import Layout
 from matrix.words import Reason, outcome_of
+from matrix.workload import RandomWorkload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 from aggregate import collect
 from aggregate.commands import account
-from aggregate.rows import Named, read_coverage
+from aggregate.coverage import Named, read_coverage
 from matrix.limits import QUEUE_HOURS
 from matrix.waves import part_of
 from tests.act.api import Api, serve

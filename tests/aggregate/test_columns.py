@@ -10,10 +10,10 @@ import pytest
 from aggregate.columns import filled, metrics_of, missing_row
 from aggregate.rows import Row
 from benchmarks.metrics import summarize
-from matrix.facts import ReferenceWorkload, TraceWorkload
 from matrix.point import Rate
 from matrix.slo import Slo
 from matrix.words import Missing
+from matrix.workload import ReferenceWorkload, TraceWorkload
 from tests.aggregate.builders import a_plan, a_result, some_metrics
 from tests.benchmarks.windows import request, window_of
 

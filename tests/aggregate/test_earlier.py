@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from aggregate import collect, earlier
+from aggregate.coverage import Coverage, read_coverage
 from aggregate.merge import merge
-from aggregate.rows import Coverage, Row, read_coverage, read_rows
+from aggregate.rows import Row, read_rows
 from matrix.plan import Job
 from matrix.words import Reason
 from tests.act.api import Api, serve

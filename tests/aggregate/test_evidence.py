@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from aggregate import collect
+from aggregate.coverage import read_coverage
 from aggregate.evidence import CLOCKS_APART
 from aggregate.merge import merge
-from aggregate.rows import Row, read_coverage, read_rows
+from aggregate.rows import Row, read_rows
 from matrix.github import GitHub
 from matrix.patience import Patience
 from matrix.plan import Plan

@@ -18,12 +18,13 @@ from deltalake import write_deltalake
 
 from aggregate import dataset
 from aggregate.columns import missing_row
+from aggregate.coverage import Coverage
 from aggregate.export import json_bytes
 from aggregate.hashes import sha256
 from aggregate.manifest import MANIFEST, PUBLISHED, load, verify
 from aggregate.merge import merge
 from aggregate.publish import publish, without_result
-from aggregate.rows import Coverage, Row
+from aggregate.rows import Row
 from matrix.errors import FleetError
 from matrix.plan import planned_points
 from matrix.words import Missing, Outcome, Reason

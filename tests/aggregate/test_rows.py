@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aggregate.coverage import read_coverage, write_coverage
 from aggregate.merge import merge
-from aggregate.rows import read_coverage, read_rows, row_id, series_of, write_coverage, write_rows
+from aggregate.rows import read_rows, row_id, series_of, write_rows
 from matrix.errors import FleetError
 from tests.aggregate.builders import a_plan, artifact_of
 

@@ -9,12 +9,13 @@ import pytest
 
 from aggregate import dataset
 from aggregate.collect import _Found
+from aggregate.coverage import coverage_of
 from aggregate.frontiers import frontiers
 from aggregate.history import history_of
 from aggregate.manifest import load, verify
 from aggregate.merge import merge
 from aggregate.publish import publish
-from aggregate.rows import Row, coverage_of
+from aggregate.rows import Row
 from aggregate.second_wave import again
 from aggregate.site.adapter import page_of
 from aggregate.site.render import render

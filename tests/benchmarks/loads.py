@@ -7,9 +7,9 @@ from benchmarks.client import run_load
 from benchmarks.metrics import client_budget, summarize
 from benchmarks.prompts import random_prompts
 from benchmarks.records import RequestError, StopRule, Target, Window
-from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
 from matrix.words import Reason
+from matrix.workload import RandomWorkload
 from tests.fake_server.running import running
 
 WORKLOAD = RandomWorkload(name="test", isl=32, osl=20)

@@ -14,12 +14,12 @@ from benchmarks.search.curve import log_y_at, pchip
 from benchmarks.search.decide import decide
 from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Measure, Observation
-from matrix.facts import RandomWorkload
 from matrix.finding import Finding
 from matrix.parent import Search
 from matrix.point import Concurrency, Point
 from matrix.search import Bounds, Refine
 from matrix.serving import Layout
+from matrix.workload import RandomWorkload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

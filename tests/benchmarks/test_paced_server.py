@@ -15,8 +15,8 @@ from benchmarks.processes import receive, started
 from benchmarks.prompts import random_prompts
 from benchmarks.records import Target
 from matrix.dialect import Dialect
-from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
+from matrix.workload import RandomWorkload
 from tests.benchmarks.loads import errors, stop_after
 
 if TYPE_CHECKING:

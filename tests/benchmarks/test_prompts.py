@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.prompts import point_seed, random_prompts, shortest
-from matrix.facts import RandomWorkload
+from matrix.workload import RandomWorkload
 
 WORKLOAD = RandomWorkload(name="test", isl=100, osl=40, ratio=0.55)
 

@@ -12,7 +12,7 @@ from benchmarks.requests import Part
 from benchmarks.session_queue import SessionQueue
 from benchmarks.sessions import made_up
 from matrix.dialect import Dialect
-from matrix.facts import ConversationWorkload
+from matrix.workload import ConversationWorkload
 
 TARGET = Target(host="127.0.0.1", port=1, model="m", dialect=Dialect(no_cache={}))
 TALK = ConversationWorkload(name="t", turns=3, isl=9, added=5, osl=4)

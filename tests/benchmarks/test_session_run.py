@@ -17,9 +17,9 @@ from benchmarks.queues import recorded_ns
 from benchmarks.records import NO_OPTIONS, LoadOptions, RequestError, RequestRecord, StopRule, Target, Warmup, Window
 from benchmarks.sessions import Sessions, made_up, recorded
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload
 from matrix.point import Concurrency, Load, Rate
 from matrix.trace import prompts_and_answers, read_trace
+from matrix.workload import ConversationWorkload
 from tests.benchmarks.loads import errors, stop_after
 from tests.benchmarks.test_sessions import common
 from tests.fake_server.reply import Stamps

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.sessions import Blocks, Sessions, conversation, made_up, recorded, spoken
-from matrix.facts import ConversationWorkload
 from matrix.trace import Header, Piece, Trace, TraceSession, Turn, prompts_and_answers, read_trace
+from matrix.workload import ConversationWorkload
 from tests.matrix.test_trace import SMALL, traces
 
 IDS = (10, 100_000)

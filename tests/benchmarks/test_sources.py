@@ -13,9 +13,10 @@ from benchmarks.reference.commands import SHIPPED_CORPUS, read_corpus
 from benchmarks.reference.sets import SHIPPED, digest_of, read_set, write_set
 from benchmarks.sources import NoPrompts, cuts_of, prompts_of, require_tokenizer, target_for
 from matrix.dialect import Dialect
-from matrix.facts import FileWeights, Model, RandomWorkload, ReferenceWorkload, TraceWorkload
+from matrix.facts import FileWeights, Model
 from matrix.fleet import DATA, load_fleet
 from matrix.words import Reason
+from matrix.workload import RandomWorkload, ReferenceWorkload, TraceWorkload
 from tests.benchmarks.reference.letters import small_set
 from tests.fake_server.running import running
 

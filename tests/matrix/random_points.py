@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from matrix.facts import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload, Workload
 from matrix.point import Concurrency, Load, Point, Rate
 from matrix.serving import KvOffload, Layout, Pool, Router, Serving, Speculation
+from matrix.workload import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,12 @@ import pytest
 
 from matrix.blocked import why_blocked
 from matrix.expand import expand
-from matrix.facts import Model, NamedWeights, ReferenceWorkload, TraceWorkload
+from matrix.facts import Model, NamedWeights
 from matrix.fleet import Fleet, load_fleet
 from matrix.point import Point
 from matrix.recipe import Recipe, pinned
 from matrix.serving import Layout, Pool, Serving, Speculation
+from matrix.workload import ReferenceWorkload, TraceWorkload
 from tests.fleets import write_fleet
 
 

@@ -12,9 +12,10 @@ import pytest
 from matrix.blocked import why_blocked
 from matrix.check import check
 from matrix.expand import Dropped, expand
-from matrix.facts import HubWeights, RandomWorkload
+from matrix.facts import HubWeights
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.point import Point
+from matrix.workload import RandomWorkload
 from matrix.yamlfile import Value, read_yaml
 
 ROOT = Path(__file__).parents[2]

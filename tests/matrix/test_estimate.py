@@ -8,12 +8,13 @@ import pytest
 
 from matrix.estimate import SECONDS_PER_OUTPUT_TOKEN, UNKNOWN_WEIGHTS_GB, Estimator, weights_gb
 from matrix.expand import expand
-from matrix.facts import ConversationWorkload, HubWeights, RandomWorkload, RunLength, TraceWorkload
+from matrix.facts import HubWeights
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.group import group
 from matrix.history import History, PointHistory
 from matrix.point import Concurrency, Point, Rate, point_key
 from matrix.rota import CERTIFIED_REQUESTS
+from matrix.workload import ConversationWorkload, RandomWorkload, RunLength, TraceWorkload
 from tests.fleets import write_fleet
 from tests.matrix.test_point import POINT
 

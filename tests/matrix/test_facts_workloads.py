@@ -5,10 +5,10 @@ import pytest
 
 from matrix.estimate import Estimator
 from matrix.expand import context_tokens, expand
-from matrix.facts import RandomWorkload, ReferenceWorkload, TraceWorkload, Workload, expects_cache_hits
 from matrix.fleet import DATA, load_fleet
 from matrix.point import Point
 from matrix.traits import traits_of
+from matrix.workload import RandomWorkload, ReferenceWorkload, TraceWorkload, Workload, expects_cache_hits
 
 TEXT = ReferenceWorkload(name="w", set="0" * 64, tokenizer="1" * 64, isl=1024, osl=128)
 RANDOM = RandomWorkload(name="w", isl=1024, osl=128, ratio=1.0)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.expand import Dropped, expand
-from matrix.facts import ConversationWorkload, TraceWorkload
 from matrix.fleet import Fleet, load_fleet
 from matrix.group import group
 from matrix.point import Point, point_id
 from matrix.recipe import RecipeLayout, Steps
 from matrix.serving import KvOffload, Pool, Serving
+from matrix.workload import ConversationWorkload, TraceWorkload
 from tests.fleets import MODEL, RECIPE, write_fleet
 
 

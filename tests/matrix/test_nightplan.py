@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from matrix.candidates import matrix_of, ordinal
 from matrix.errors import DataProblems, FleetError
 from matrix.expand import expand, point_of
-from matrix.facts import RandomWorkload
 from matrix.fleet import DATA, Fleet, load_fleet
 from matrix.history import History, PointHistory
 from matrix.identity import args_digest, recipe_digest
@@ -23,6 +22,7 @@ from matrix.point import point_id, point_key, twin_of
 from matrix.rota import CERTIFIED_REQUESTS, Policy
 from matrix.select import parse_selector
 from matrix.sentinels import sentinels
+from matrix.workload import RandomWorkload
 from tests.fleets import RECIPE, WORKLOADS, write_fleet
 from tests.matrix.nights import HOSTS, many_points
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.facts import RandomWorkload
 from matrix.parent import Search, child, child_id, child_key, search_id, search_key
 from matrix.point import Concurrency, Load, Point, Rate, point_key, size_of, with_size
 from matrix.search import Bounds, Method, Ramp, Reach, Refine
 from matrix.serving import Layout
 from matrix.slo import Slo
+from matrix.workload import RandomWorkload
 
 BASE = Point(
     recipe="r",

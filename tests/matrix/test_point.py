@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.facts import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
 from matrix.point import Concurrency, Load, Point, Rate, load_slug, point_id, point_key
 from matrix.serving import Layout, Serving
 from matrix.slo import Slo
+from matrix.workload import ConversationWorkload, RandomWorkload, ReferenceWorkload, RunLength, TraceWorkload
 from tests.matrix.random_points import FULL, random_points, unlabelled
 
 OTHER = {str: "ngram", int: 3}

@@ -19,13 +19,13 @@ import msgspec
 import yaml
 
 from matrix.expand import expand
-from matrix.facts import RandomWorkload
 from matrix.fleet import Fleet, load_fleet
 from matrix.group import ServerGroup, group
 from matrix.importers.files import import_inferencex
 from matrix.point import Point, point_id, point_key
 from matrix.recipe import Steps
 from matrix.serving import pools
+from matrix.workload import RandomWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

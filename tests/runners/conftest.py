@@ -9,11 +9,12 @@ import pytest
 
 from launch.engines import ENGINES
 from matrix.dialect import CacheCounters, Dialect
-from matrix.facts import FileWeights, Model, RandomWorkload, RunLength
+from matrix.facts import FileWeights, Model
 from matrix.jobs import repeat_of
 from matrix.plan import Job, Plan, PlannedPoint, Server
 from matrix.point import Concurrency, Point, digest, point_id, point_key
 from matrix.serving import Layout
+from matrix.workload import RandomWorkload, RunLength
 from tests import fake_engine
 
 WORKLOAD = RandomWorkload(name="8 in, 4 out", isl=8, osl=4, run_length=RunLength(min_s=0.3, max_s=20.0, min_requests=4))

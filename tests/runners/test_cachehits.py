@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks.records import ClientHealth, Window
 from matrix.dialect import CacheCounters, Dialect
-from matrix.facts import TraceWorkload
 from matrix.fleet import DATA, load_fleet
 from matrix.result import ClientBudget, Quality
 from matrix.words import Outcome, Reason
+from matrix.workload import TraceWorkload
 from runners.cachehits import CacheWatch, hit_rate, parse
 from runners.measure import Measured
 from tests.fake_server.running import running

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from matrix.facts import RandomWorkload, RunLength
 from matrix.plan import PlannedPoint
 from matrix.point import Concurrency, Point, point_id, point_key
 from matrix.serving import Layout
+from matrix.workload import RandomWorkload, RunLength
 from runners.measure import measure
 from tests.embedded import Embedded, embedded
 

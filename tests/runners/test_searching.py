@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from launch.leftovers import find, remove
-from matrix.facts import RunLength
 from matrix.finding import Finding, Stop
 from matrix.parent import Search, as_point, child_key
 from matrix.plan import Plan, PlannedPoint
@@ -18,6 +17,7 @@ from matrix.result import PointResult
 from matrix.search import Bounds, Method, Ramp, Reach, Refine
 from matrix.slo import Slo
 from matrix.words import Outcome, Reason
+from matrix.workload import RunLength
 from runners import job as job_module
 from runners.cancel import Cancel, CancelledError
 from runners.job import JobOptions, run_job

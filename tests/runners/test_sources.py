@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks.records import RequestRecord
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload, RunLength, TraceWorkload, Workload
 from matrix.plan import Plan, PlannedPoint
 from matrix.point import point_id, point_key
 from matrix.result import PointResult
 from matrix.trace import prompts_and_answers, read_trace
 from matrix.words import Reason
+from matrix.workload import ConversationWorkload, RunLength, TraceWorkload, Workload
 from runners.sources import find_trace, sessions_of
 from tests.matrix.test_trace import SMALL
 from tests.night import make_night

@@ -18,9 +18,9 @@ import pytest
 
 from benchmarks.bench.options import BenchReport
 from benchmarks.bench.searching import SearchReport
-from matrix.facts import RandomWorkload
 from matrix.finding import Stop
 from matrix.words import Reason
+from matrix.workload import RandomWorkload
 from tests.fake_server.running import ROOT, running
 
 if TYPE_CHECKING:

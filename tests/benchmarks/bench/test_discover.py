@@ -12,8 +12,8 @@ from benchmarks.bench.discover import discover
 from benchmarks.bench.options import BenchOptions
 from benchmarks.prompts import Seeds
 from matrix.errors import FleetError
-from matrix.facts import RandomWorkload
 from matrix.point import Concurrency
+from matrix.workload import RandomWorkload
 from tests.fake_server.running import running
 
 WORKLOAD = RandomWorkload(name="t", isl=20, osl=4, ratio=1.0)

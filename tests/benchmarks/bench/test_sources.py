@@ -13,9 +13,9 @@ from benchmarks.client import run_load
 from benchmarks.prompts import Seeds
 from benchmarks.sessions import Sessions
 from matrix.errors import FleetError
-from matrix.facts import ConversationWorkload, TraceWorkload
 from matrix.point import Concurrency
 from matrix.trace import prompts_and_answers, read_trace
+from matrix.workload import ConversationWorkload, TraceWorkload
 from tests.benchmarks.loads import errors, stop_after
 from tests.benchmarks.test_sessions import common
 from tests.fake_server.running import running

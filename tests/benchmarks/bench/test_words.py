@@ -4,7 +4,7 @@ from itertools import islice
 
 from benchmarks.bench.words import COMMON, MIN_WORDS, single_tokens, untested_words, word_prompts
 from benchmarks.prompts import Seeds
-from matrix.facts import RandomWorkload
+from matrix.workload import RandomWorkload
 
 WORKLOAD = RandomWorkload(name="t", isl=30, osl=4, ratio=0.5)
 SEEDS = Seeds("s", "s")

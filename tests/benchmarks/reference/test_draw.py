@@ -14,7 +14,7 @@ from benchmarks.records import Prompt
 from benchmarks.reference.draw import SALT_TOKENS, Cuts, reference_prompts, word_prompts
 from benchmarks.reference.sets import digest_of
 from matrix.errors import FleetError
-from matrix.facts import ReferenceWorkload
+from matrix.workload import ReferenceWorkload
 from tests.benchmarks.reference.letters import Letters, small_set
 
 MADE = small_set()

@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.search.decide import decide
 from benchmarks.search.steps import Measure, Observation
-from matrix.facts import RandomWorkload
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
 from matrix.point import Concurrency, Point, Rate
 from matrix.search import Bounds, Ramp
 from matrix.serving import Layout
+from matrix.workload import RandomWorkload
 from tests.benchmarks.virtual_server import VirtualServer, searched
 
 BASE = Point(

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from benchmarks.certainty import floor_of
 from benchmarks.search.decide import decide
 from benchmarks.search.steps import Measure, Observation
-from matrix.facts import RandomWorkload
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
 from matrix.point import Concurrency, Point, Rate
 from matrix.search import Bounds, Reach
 from matrix.serving import Layout
 from matrix.slo import Slo
+from matrix.workload import RandomWorkload
 from tests.benchmarks.virtual_server import VirtualServer, searched
 
 BASE = Point(

@@ -7,12 +7,12 @@ import pytest
 from benchmarks.search.decide import decide
 from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Measure, Observation
-from matrix.facts import RandomWorkload
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
 from matrix.point import Concurrency, Point
 from matrix.search import Bounds, Refine
 from matrix.serving import Layout
+from matrix.workload import RandomWorkload
 from tests.benchmarks.real_curves import real_curves, refined
 from tests.benchmarks.virtual_server import VirtualServer, searched
 

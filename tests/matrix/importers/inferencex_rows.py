@@ -11,10 +11,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from matrix.expand import expand
-from matrix.facts import HubWeights, NamedWeights, RandomWorkload
+from matrix.facts import HubWeights, NamedWeights
 from matrix.importers.names import engine_and_orchestrator, host_id, image_reference
 from matrix.point import Point
 from matrix.serving import pools
+from matrix.workload import RandomWorkload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
