@@ -67,7 +67,7 @@ def test_a_plan_that_contradicts_itself_is_refused_with_the_place(
         b"",
         b"[]",
         b"\xff\xfe",
-        b'{"schema_version": 1, "run_id": "\xff"}',
+        b'{"schema_version": 2, "run_id": "\xff"}',
         b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         None,
     ],
