@@ -31,7 +31,8 @@ def test_a_server_that_stops_listening_refuses_the_rest() -> None:
     kinds = Counter(record.error for record in window.records)
     assert kinds[None] >= 3
     assert kinds[RequestError.REFUSED] >= 3 * STREAMS
-    assert reasons(window) == (Reason.REQUEST_ERRORS,)
+    # a request may have been in the listener's queue when it closed, and then nobody ever answers it
+    assert {Reason.REQUEST_ERRORS} <= set(reasons(window)) <= {Reason.REQUEST_ERRORS, Reason.SERVER_STALLED}
 
 
 @pytest.mark.fault(6)
