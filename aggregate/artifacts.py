@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aggregate.bounded import read_folder, read_zip_file
 from aggregate.coverage import Refused
 from aggregate.read import read_host
-from matrix.errors import ArtifactRefused, FleetError
+from matrix.errors import ArtifactRefused, FleetError, one_line
 from matrix.words import Quarantine
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def refusal(name: str, reason: Quarantine, detail: str) -> Refused:
 
 
 def plain(text: str) -> str:
-    """Text from outside as a terminal, a log viewer and a CSV reader can show it."""
-    return re.sub(r"[^ -~]", "?", text)[:MAX_DETAIL]
+    """Text from outside, bounded as a row's."""
+    return one_line(text)[:MAX_DETAIL]
 
 
 def _open(path: Path, job_id: str, attempt: int) -> Artifact:

@@ -6,8 +6,9 @@ cell or the line is replaced, not escaped, so that no reading of the rules lets 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from matrix.errors import cut, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,5 +49,4 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _plain(text: str, most: int) -> str:
-    plain = re.sub(r"[^ -~]", "?", text).translate(_ENDS)
-    return plain if len(plain) <= most else f"{plain[: most - 3]}..."
+    return cut(one_line(text).translate(_ENDS), most)

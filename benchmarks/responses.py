@@ -10,6 +10,7 @@ from benchmarks.answer import DETAIL_CHARS, DONE, Answer
 from benchmarks.http1 import StreamFault
 from benchmarks.records import RequestError, RequestRecord
 from benchmarks.sse import parse
+from matrix.errors import one_line
 
 if TYPE_CHECKING:
     from array import array
@@ -50,7 +51,7 @@ def record_of(exchange: Exchange) -> tuple[RequestRecord, int]:
 
 def printable(text: str) -> str:
     """At most DETAIL_CHARS of printable ASCII: safe in a log, a table and a terminal."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:DETAIL_CHARS])
+    return one_line(text[:DETAIL_CHARS])
 
 
 def _fault_of(exchange: Exchange) -> tuple[RequestError, str] | None:

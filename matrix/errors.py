@@ -86,6 +86,16 @@ def listed(values: Sequence[str | int]) -> str:
     return ", ".join(texts)
 
 
+def one_line(text: str) -> str:
+    """Text from outside as any terminal, log, table and record can show it: printable ASCII, a `?` for all else."""
+    return re.sub(r"[^ -~]", "?", text)
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; a longer text ends in `...`."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def harmless(text: str) -> str:
     """Text that may quote a recipe or an artifact, for a job log: GitHub obeys `::` where a line begins, and `##[`."""
     return re.sub(r"^(\s*)::", r"\1: :", text, flags=re.MULTILINE).replace("##[", "## [")

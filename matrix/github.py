@@ -125,7 +125,7 @@ class GitHub:
         """Every file a pull request changes."""
         found: list[ChangedFile] = []
         for page in range(1, MAX_PAGES + 1):
-            got = self._send("GET", f"pulls/{pull.number}/files", _page(page)).content
+            got = self._send("GET", f"pulls/{pull.number}/files", asked_page(page)).content
             files = decoded(got, list[ChangedFile])
             found += files
             if not files or len(found) >= pull.changed_files:
@@ -155,7 +155,7 @@ class GitHub:
         """All pages, or an error: a list that grows while it is read may show one entry twice and another never."""
         found: list[Counted] = []
         for page in range(1, MAX_PAGES + 1):
-            got = self._get(path, {**asked, **_page(page)}, kind)
+            got = self._get(path, {**asked, **asked_page(page)}, kind)
             found += items(got)
             if not items(got) or len(found) >= got.total_count:
                 return _complete(what, found, (one.id for one in found), got.total_count)
@@ -247,7 +247,8 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _page(page: int) -> dict[str, str]:
+def asked_page(page: int) -> dict[str, str]:
+    """What a list is asked for its n-th page, from 1."""
     return {"per_page": str(PER_PAGE), "page": str(page)}
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from matrix.facts import Fact
 from matrix.plan import PlannedPoint
-from matrix.point import Point, digest, load_slug, named, point_id, point_key, search_slug, with_size
+from matrix.point import Point, digest, load_slug, named, point_key, search_slug, with_size
 from matrix.search import Bounds, Method, Reach, Seek, kind_of
 
 if TYPE_CHECKING:
@@ -41,11 +41,6 @@ def as_point(search: Search) -> Point:
     """The parent: a point with the largest load that the search may make."""
     load = with_size(search.base.load, search.bounds.last_load)
     return msgspec.structs.replace(search.base, load=load, search=Seek(method=search.method, bounds=search.bounds))
-
-
-def search_id(search: Search) -> str:
-    """The readable name of a search: its point's with the method for the load, as `r.tp8.1k1k.ramp`."""
-    return point_id(as_point(search))
 
 
 def search_key(search: Search) -> str:

@@ -5,14 +5,13 @@ It is data, never text to be shown as it is: whoever shows it makes the words, a
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from matrix.check import check
 from matrix.diff import diff
-from matrix.errors import DataProblems, FleetError
+from matrix.errors import DataProblems, FleetError, cut, one_line
 from matrix.facts import Fact, Id
 from matrix.fleet import load_fleet
 from matrix.result import Amount, Count
@@ -133,5 +132,4 @@ def _first(whys: Iterable[str]) -> list[str]:
 
 def line(text: str) -> str:
     """Any text as one line that a record may hold."""
-    plain = re.sub(r"[^ -~]", "?", text)
-    return plain if len(plain) <= LINE_CHARS else f"{plain[: LINE_CHARS - 3]}..."
+    return cut(one_line(text), LINE_CHARS)

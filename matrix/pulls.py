@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from matrix.errors import FleetError
-from matrix.github import MAX_PAGES, PER_PAGE
+from matrix.github import MAX_PAGES, PER_PAGE, asked_page
 from matrix.github_records import Run
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def runs_of(github: GitHub, workflow: str, asked: Mapping[str, str], since: date
     path = f"actions/workflows/{workflow}/runs"
     found: list[PullRun] = []
     for page in range(1, MAX_PAGES + 1):
-        got = github.get(path, {**asked, **created, **_page(page)}, _Runs)
+        got = github.get(path, {**asked, **created, **asked_page(page)}, _Runs)
         found += got.workflow_runs
         if not got.workflow_runs or len(found) >= got.total_count:
             break
@@ -124,12 +124,8 @@ def _listed(github: GitHub, path: str, asked: Mapping[str, str], kind: type[List
     """Every entry of a list that does not say how long it is: its last page is not full."""
     found: list[Listed] = []
     for page in range(1, MAX_PAGES + 1):
-        got = github.get(path, {**asked, **_page(page)}, list[kind])  # type: ignore[type-var, valid-type]
+        got = github.get(path, {**asked, **asked_page(page)}, list[kind])  # type: ignore[type-var, valid-type]
         found += got
         if len(got) < PER_PAGE:
             return found
     raise FleetError(f"{path} lists more than {MAX_PAGES * PER_PAGE}")
-
-
-def _page(page: int) -> dict[str, str]:
-    return {"per_page": str(PER_PAGE), "page": str(page)}

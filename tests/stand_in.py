@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.loopback import listening
 
 Reply = tuple[int, dict[str, str], bytes]
 Script = Callable[["Asked"], Reply]
@@ -58,13 +59,6 @@ def stand_in(script: Script) -> Iterator[StandIn]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own signature
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with listening(Handler) as server:
         found.append(StandIn(f"127.0.0.1:{server.server_port}"))
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield found[0]
-        finally:
-            server.shutdown()
-            thread.join()
+        yield found[0]

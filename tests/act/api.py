@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import listening
 
 REPOSITORY = "example/fleet"
 TOKEN = "the-jobs-token"
@@ -79,9 +80,9 @@ class Api:
             "conclusion": "success",
             "head_sha": run["head_sha"],
             "labels": ["self-hosted", "this-machine"],
-            "created_at": _iso(began),
-            "started_at": _iso(began),
-            "completed_at": _iso(ended),
+            "created_at": iso(began),
+            "started_at": iso(began),
+            "completed_at": iso(ended),
             "runner_name": "h1",
             "runner_group_name": "fleet",
             "steps": [{"name": "run", "status": "completed", "conclusion": "success"}],
@@ -178,7 +179,7 @@ class Api:
             "size_in_bytes": len(data),
             "expired": False,
             "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
-            "created_at": _iso(datetime.fromtimestamp(path.stat().st_mtime, UTC)),
+            "created_at": iso(datetime.fromtimestamp(path.stat().st_mtime, UTC)),
             "workflow_run": None
             if run is None
             else {
@@ -195,7 +196,7 @@ class Api:
         return next(path for path in self.artifacts.rglob("*.zip") if self._artifact(path)["id"] == number)
 
 
-def _iso(when: datetime) -> str:
+def iso(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -278,13 +279,6 @@ def serve(api: Api) -> Iterator[Api]:  # noqa: C901 - a small handler for each v
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as server:
+        api.port = server.server_port
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

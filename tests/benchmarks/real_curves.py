@@ -16,23 +16,13 @@ from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding
 from matrix.parent import Search
-from matrix.point import Concurrency, Point
 from matrix.search import Bounds, Refine
-from matrix.serving import Layout
-from matrix.workload import RandomWorkload
+from tests.benchmarks.virtual_server import BASE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CURVES = Path(__file__).parents[1] / "data" / "frontier_curves.csv"
-BASE = Point(
-    recipe="r",
-    layout_name="tp1",
-    layout=Layout(),
-    workload_id="w",
-    workload=RandomWorkload(name="w", isl=64, osl=32),
-    load=Concurrency(streams=1),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,21 @@ from benchmarks.search.observe import observe
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding
 from matrix.parent import Search
+from matrix.point import Concurrency, Point
 from matrix.search import Reach
+from matrix.serving import Layout
+from matrix.workload import RandomWorkload
 
 HEALTH = ClientHealth(
     kernel_stamps=True, stamp_delay_ns=(), cpu_s=0.0, reads=0, reads_with_several_events=0, wall_clock_drift_s=0.0
+)
+BASE = Point(
+    recipe="r",
+    layout_name="tp1",
+    layout=Layout(),
+    workload_id="w",
+    workload=RandomWorkload(name="w", isl=64, osl=32),
+    load=Concurrency(streams=1),
 )
 OUTPUT_TOKENS = 32
 INPUT_TOKENS = 64

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.parent import Search, child, child_id, child_key, search_id, search_key
-from matrix.point import Concurrency, Load, Point, Rate, point_key, size_of, with_size
+from matrix.parent import Search, as_point, child, child_id, child_key, search_key
+from matrix.point import Concurrency, Load, Point, Rate, point_id, point_key, size_of, with_size
 from matrix.search import Bounds, Method, Ramp, Reach, Refine
 from matrix.serving import Layout
 from matrix.slo import Slo
@@ -47,7 +47,8 @@ searches = st.builds(
     ],
 )
 def test_a_search_has_a_readable_name(load: Load, method: Method, name: str) -> None:
-    assert search_id(Search(base=msgspec.structs.replace(BASE, load=load), method=method)) == name
+    search = Search(base=msgspec.structs.replace(BASE, load=load), method=method)
+    assert point_id(as_point(search)) == name
 
 
 def test_a_child_is_named_after_its_parent_and_its_load() -> None:

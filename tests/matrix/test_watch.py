@@ -19,7 +19,7 @@ from matrix.patience import Patience
 from matrix.shard import Shard
 from matrix.watch import APPEARS_WITHIN_S, EXIT_CODES, SILENT_FOR_S, Asked, Change, Clock, Ended, Verdict, watch
 from matrix.watch_commands import change_text, ended_text, jobs_text, watch_night, with_failures
-from tests.act.api import REPOSITORY, TOKEN, Api, serve
+from tests.act.api import REPOSITORY, TOKEN, Api, iso, serve
 from tests.aggregate.builders import a_plan
 
 BEGAN = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -54,10 +54,6 @@ def api(tmp_path: Path) -> Iterator[Api]:
     with serve(Api(tmp_path, with_etags=True)) as serving:
         serving.add_run(NIGHT, "nightly.yml", "nightly", sha=SHA, created_at=iso(BEGAN))
         yield serving
-
-
-def iso(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def github(api: Api) -> GitHub:

@@ -115,3 +115,10 @@ def cores() -> tuple[int | None, int | None]:
     """One for the server and one for the client; None twice where there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
+
+
+def pairs(*words: str | float | Path) -> tuple[str, ...]:
+    """`--name value` of names and values in turn."""
+    return tuple(
+        text for name, value in zip(words[::2], words[1::2], strict=True) for text in (f"--{name}", f"{value}")
+    )

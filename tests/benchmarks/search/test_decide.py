@@ -13,7 +13,7 @@ from matrix.finding import Finding, Stop
 from matrix.parent import Search
 from matrix.search import Bounds, Ramp, Reach, Refine
 from matrix.slo import Slo
-from tests.benchmarks.real_curves import BASE
+from tests.benchmarks.virtual_server import BASE
 
 if TYPE_CHECKING:
     from matrix.search import Method

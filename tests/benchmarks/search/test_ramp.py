@@ -9,20 +9,11 @@ from benchmarks.search.decide import decide
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
-from matrix.point import Concurrency, Point, Rate
+from matrix.point import Point, Rate
 from matrix.search import Bounds, Ramp
 from matrix.serving import Layout
-from matrix.workload import RandomWorkload
-from tests.benchmarks.virtual_server import VirtualServer, searched
+from tests.benchmarks.virtual_server import BASE, VirtualServer, searched
 
-BASE = Point(
-    recipe="r",
-    layout_name="tp1",
-    layout=Layout(),
-    workload_id="w",
-    workload=RandomWorkload(name="w", isl=64, osl=32),
-    load=Concurrency(streams=1),
-)
 RAMP = Search(base=BASE, method=Ramp(), bounds=Bounds(last_load=512, max_minutes=1e6))
 RUNS = 200
 

@@ -9,21 +9,12 @@ from benchmarks.search.decide import decide
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
-from matrix.point import Concurrency, Point, Rate
+from matrix.point import Point, Rate
 from matrix.search import Bounds, Reach
 from matrix.serving import Layout
 from matrix.slo import Slo
-from matrix.workload import RandomWorkload
-from tests.benchmarks.virtual_server import VirtualServer, searched
+from tests.benchmarks.virtual_server import BASE, VirtualServer, searched
 
-BASE = Point(
-    recipe="r",
-    layout_name="tp1",
-    layout=Layout(),
-    workload_id="w",
-    workload=RandomWorkload(name="w", isl=64, osl=32),
-    load=Concurrency(streams=1),
-)
 RATES = Point(
     recipe="r",
     layout_name="tp1",

@@ -9,21 +9,9 @@ from benchmarks.search.refine import levels_of
 from benchmarks.search.steps import Measure, Observation
 from matrix.finding import Finding, Stop
 from matrix.parent import Search
-from matrix.point import Concurrency, Point
 from matrix.search import Bounds, Refine
-from matrix.serving import Layout
-from matrix.workload import RandomWorkload
 from tests.benchmarks.real_curves import real_curves, refined
-from tests.benchmarks.virtual_server import VirtualServer, searched
-
-BASE = Point(
-    recipe="r",
-    layout_name="tp1",
-    layout=Layout(),
-    workload_id="w",
-    workload=RandomWorkload(name="w", isl=64, osl=32),
-    load=Concurrency(streams=1),
-)
+from tests.benchmarks.virtual_server import BASE, VirtualServer, searched
 
 
 def test_real_frontiers_are_known_to_two_per_cent_with_fewer_points_than_doubling_takes() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.perf.pacing import cores, pinned
+from tests.perf.pacing import cores, pairs, pinned
 from tests.perf.parity.servers import FOLDER, NAME, VLLM_ENV, VLLM_PYTHON
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Result:
 def ours(served: Served, load: Load, out: Path, seed: int) -> Result:
     argv = (
         *(sys.executable, str(_FRONT_DOOR), "bench", served.url, "--vllm-json", str(out), "--seed", f"parity {seed}"),
-        *_pairs("concurrency", load.streams, "requests", load.requests, "isl", load.isl, "osl", load.osl),
-        *_pairs("warmup", 0, "seconds", round(_LIMIT_S), "token-ids", "1000:40000"),
+        *pairs("concurrency", load.streams, "requests", load.requests, "isl", load.isl, "osl", load.osl),
+        *pairs("warmup", 0, "seconds", round(_LIMIT_S), "token-ids", "1000:40000"),
     )
     return _run(served, argv, out)
 
@@ -50,20 +50,14 @@ def vllm_bench_serve(served: Served, load: Load, out: Path, seed: int) -> Result
         *(str(VLLM_PYTHON), "-m", "vllm.entrypoints.cli.main", "bench", "serve", "--backend", "openai"),
         *("--base-url", served.url, "--model", NAME, "--tokenizer", str(FOLDER), "--ignore-eos", "--disable-tqdm"),
         *("--dataset-name", "random", "--save-result", "--result-dir", str(out.parent), "--result-filename", out.name),
-        *_pairs("random-input-len", load.isl, "random-output-len", load.osl, "random-range-ratio", 0),
-        *_pairs("num-prompts", load.requests, "max-concurrency", load.streams, "temperature", 0, "seed", seed),
-        *_pairs("ready-check-timeout-sec", 0, "percentile-metrics", "ttft,tpot,itl,e2el"),
+        *pairs("random-input-len", load.isl, "random-output-len", load.osl, "random-range-ratio", 0),
+        *pairs("num-prompts", load.requests, "max-concurrency", load.streams, "temperature", 0, "seed", seed),
+        *pairs("ready-check-timeout-sec", 0, "percentile-metrics", "ttft,tpot,itl,e2el"),
     )
     return _run(served, argv, out)
 
 
 CLIENTS = {"inferfleet": ours, "vllm bench serve": vllm_bench_serve}
-
-
-def _pairs(*words: str | float) -> tuple[str, ...]:
-    return tuple(
-        text for name, value in zip(words[::2], words[1::2], strict=True) for text in (f"--{name}", f"{value}")
-    )
 
 
 def _run(served: Served, argv: tuple[str, ...], out: Path) -> Result:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.perf.tools.words import MODEL, PROMPT_TOKENS, TOKENIZER, VLLM, Ask, Said, Tool, own, pair, pairs
+from tests.perf.pacing import pairs
+from tests.perf.tools.words import MODEL, PROMPT_TOKENS, TOKENIZER, VLLM, Ask, Said, Tool, own, pair
 
 if TYPE_CHECKING:
     from pathlib import Path

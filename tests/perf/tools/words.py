@@ -62,10 +62,3 @@ VLLM = HOME / "venv" / "bin" / "python"
 
 def pair(values: Mapping[str, float], p50: str, p99: str, scale: float = 1.0) -> Pair:
     return values[p50] * scale, values[p99] * scale
-
-
-def pairs(*words: str | float | Path) -> tuple[str, ...]:
-    """`--name value` of names and values in turn."""
-    return tuple(
-        text for name, value in zip(words[::2], words[1::2], strict=True) for text in (f"--{name}", f"{value}")
-    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.loopback import listening
 
 REPOSITORY, ORGANIZATION = "example/fleet", "example"
 TOKEN = "the-hosts-token"
@@ -89,13 +90,6 @@ def serving(api: RunnerApi) -> Iterator[RunnerApi]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as server:
+        api.port = server.server_port
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
